@@ -1,0 +1,70 @@
+"""Mini-batches of tensors in memory, in an order that a resumed run can repeat."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from relaxeq.data.draws import generator
+from relaxeq.errors import DataError
+
+
+class TensorLoader:
+    """Batches (x, y, ...) of equally long tensors, cut as whole slices (no worker, no collation).
+
+    With a `seed` the order of an epoch is a function of (seed, epoch) alone: call `set_epoch`
+    before each epoch, as with torch's DistributedSampler. Without one (None) the order is that of
+    the data, as evaluation and curvature want it. The last batch may be smaller. Raises DataError
+    for no tensor, no data, unequal lengths, a batch size below 1, or a negative seed or epoch.
+    """
+
+    def __init__(
+        self, data: TensorDataset | tuple[Tensor, ...], batch_size: int, seed: int | None = None
+    ) -> None:
+        self.tensors: tuple[Tensor, ...] = data.tensors if isinstance(data, TensorDataset) else data
+        _check_tensors(self.tensors)
+        if batch_size < 1:
+            raise DataError(f"batch_size must be at least 1, not {batch_size}")
+        if seed is not None and seed < 0:
+            raise DataError(f"seed must be at least 0, or None to keep the order, not {seed}")
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    @property
+    def dataset_size(self) -> int:
+        """Number of data points in one epoch."""
+        return len(self.tensors[0])
+
+    def __len__(self) -> int:
+        """Return the number of batches in one epoch."""
+        return -(-self.dataset_size // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        """Run through one epoch: the one that `set_epoch` named last, at first 0."""
+        order = self._order()
+        for start in range(0, self.dataset_size, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            yield tuple(tensor[chosen.to(tensor.device)] for tensor in self.tensors)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next iteration takes."""
+        if epoch < 0:
+            raise DataError(f"epoch must be at least 0, not {epoch}")
+        self.epoch = epoch
+
+    def _order(self) -> Tensor:
+        if self.seed is None:
+            return torch.arange(self.dataset_size)
+        return torch.from_numpy(generator(self.seed, self.epoch).permutation(self.dataset_size))
+
+
+def _check_tensors(tensors: tuple[Tensor, ...]) -> None:
+    if not tensors:
+        raise DataError("data must hold at least one tensor, not none")
+    lengths = [len(tensor) if tensor.ndim else 0 for tensor in tensors]
+    if len(set(lengths)) > 1:
+        raise DataError(f"data must be tensors of one length, not {lengths}")
+    if lengths[0] == 0:
+        raise DataError("data must hold at least one data point, not none")
