@@ -1,5 +1,7 @@
 """The loader against plain indexing."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
@@ -86,6 +88,6 @@ def test_a_tuple_of_tensors_does_as_well() -> None:
         (lambda: TensorLoader(numbered(3), 1).set_epoch(-2), "epoch must be at least 0, not -2"),
     ],
 )
-def test_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_refused(call: Callable[..., object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         call()

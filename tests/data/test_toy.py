@@ -1,5 +1,7 @@
 """The tasks of Table 1 against a slow placement, one image at a time."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -117,7 +119,7 @@ def test_scaling_knows_the_training_set_only() -> None:
         (lambda x, y: toy_task("digit", test=0), r"at least 1 .* not 1500 and 0"),
     ],
 )
-def test_refused(call, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_refused(call: Callable[..., object], message: str) -> None:
     images, labels = torch.zeros(5, 8, 8), torch.arange(5)
     with pytest.raises(DataError, match=message):
         call(images, labels)
