@@ -1,0 +1,61 @@
+"""The exact Gauss–Newton matrix by brute force: the slow truth behind every approximation."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.curvature.recording import Batch, checked_batch
+from relaxeq.errors import SpecError
+from relaxeq.likelihoods import Likelihood, likelihood_from
+from relaxeq.shapes import Matrix
+
+LIMIT = 20_000
+
+
+def exact_ggn(
+    net: nn.Module,
+    loader: Iterable[Batch],
+    likelihood: str | Likelihood = "classification",
+) -> dict[str, Matrix]:
+    """Σ_n J_nᵀ Λ_n J_n per parameter, {name: (P, P)} in the order of parameter.flatten().
+
+    Every Jacobian is formed by backward passes, one datum and one output at a time, without any
+    use of sites: cost N·K backward passes and P² memory per parameter. Summed over the loader, in
+    nats. Parameters of more than 20,000 entries are refused.
+    """
+    chosen = likelihood_from(likelihood)
+    named = {name: p for name, p in net.named_parameters() if p.requires_grad}
+    for name, parameter in named.items():
+        if parameter.numel() > LIMIT:
+            raise SpecError(
+                f"parameter {name!r} has {parameter.numel()} entries; exact_ggn forms a dense matrix "
+                f"and takes at most {LIMIT}. Use kfac, or a smaller network."
+            )
+    total = {name: p.new_zeros(p.numel(), p.numel()) for name, p in named.items()}
+    for batch in loader:
+        inputs, targets = checked_batch(batch, net)
+        chosen.check(net(inputs), targets)
+        for datum in inputs:
+            _add_datum(net, datum[None], chosen, named, total)
+    return total
+
+
+def _add_datum(
+    net: nn.Module,
+    datum: Tensor,
+    likelihood: Likelihood,
+    named: dict[str, nn.Parameter],
+    total: dict[str, Tensor],
+) -> None:
+    outputs = net(datum)
+    with torch.no_grad():
+        columns = likelihood.hessian_root(outputs)[0]
+    for column in columns.mT:
+        gradients = torch.autograd.grad(
+            outputs[0], list(named.values()), column, retain_graph=True, allow_unused=True
+        )
+        for name, gradient in zip(named, gradients, strict=True):
+            if gradient is not None:
+                flat = gradient.reshape(-1)
+                total[name] += torch.outer(flat, flat)

@@ -1,0 +1,16 @@
+"""Evidence: priors, the Laplace log marginal likelihood, its gradient, its updates. Knows no network."""
+
+from relaxeq.evidence.terms import Term, check_precisions, log_marginal_likelihood
+from relaxeq.evidence.updates import Adam, MacKay, Moments, Precisions, Update, bounded
+
+__all__ = [
+    "Adam",
+    "MacKay",
+    "Moments",
+    "Precisions",
+    "Term",
+    "Update",
+    "bounded",
+    "check_precisions",
+    "log_marginal_likelihood",
+]

@@ -1,0 +1,146 @@
+"""RelaxedLayer: a sum of paths between two fields (Eqs. 4 and 11)."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.errors import ShapeError, SpecError
+from relaxeq.fields import Field
+from relaxeq.layers.polyphase import polyphase
+from relaxeq.paths import PATHS, Bias, Frame, Path, parse_spec
+from relaxeq.shapes import Matrix
+
+
+@final
+class RelaxedLayer(nn.Module):
+    """y = Σ_paths W_path x + b: as much of each symmetry as the priors of its paths allow.
+
+    `paths` maps each name of the spec to its path, with its own σ². With the less symmetric paths at
+    σ² = 0 the layer is strictly equivariant. `stride=2` halves the grid: paths without symmetry map
+    straight to the coarse grid, the equivariant ones are summed on the fine grid and share one
+    polyphase choice per datum (App. F.2), since a phase per path would break equivariance.
+    """
+
+    def __init__(
+        self,
+        source: Field,
+        target: Field,
+        spec: str = "F-FC+CONV",
+        *,
+        kernel_size: int = 3,
+        stride: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        _check_grids(source, target, kernel_size, stride)
+        self.source, self.target = source, target
+        self.spec, self.stride = spec, stride
+        frame = Frame(source, target, kernel_size)
+        built = {label: PATHS[label](frame, label) for label in parse_spec(spec)}
+        self.paths: nn.ModuleDict = nn.ModuleDict(built)
+        self.bias = Bias(target) if bias else None
+        self.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.source.check(x)
+        self._check_parameters(x)
+        free = self._total(x, equivariant=False)
+        bound = self._total(x, equivariant=True)
+        if bound is not None and self.stride == 2:
+            bound = polyphase(bound)
+        y = self._zero(x) if free is None and bound is None else _sum(free, bound)
+        return y if self.bias is None else self.bias(y)
+
+    def _total(self, x: Tensor, equivariant: bool) -> Tensor | None:
+        total: Tensor | None = None
+        for path in self.active():
+            if (path.symmetry != "none") == equivariant:
+                total = _sum(total, path(x))
+        return total
+
+    def active(self) -> list[Path]:
+        """The paths that are not switched off."""
+        return [path for path in self.paths.values() if not path.off]  # type: ignore[misc,union-attr]
+
+    def _zero(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x), *self.target.shape)
+
+    def matrix(self) -> Matrix:
+        """The dense (out.dim, in.dim) map Σ W_path without the bias, for small fields.
+
+        A layer with stride 2 and equivariant paths is not linear (the phase depends on the datum):
+        ask each `layer.paths[name].matrix()` instead.
+        """
+        active = self.active()
+        if self.stride == 2 and any(path.symmetry != "none" for path in active):
+            raise ShapeError(
+                "matrix() of a layer with stride=2: its polyphase choice depends on the datum, so it "
+                "has no matrix. Write layer.paths[name].matrix() for the linear parts."
+            )
+        parameter = next(self.parameters())
+        zero = parameter.new_zeros(self.target.dim, self.source.dim)
+        return sum((path.matrix() for path in active), zero)
+
+    def sample_prior_(self, generator: torch.Generator | None = None) -> "RelaxedLayer":
+        """Draw every path and the bias from its prior, in place; σ² = 0 gives exactly 0."""
+        for path in self.paths.values():
+            path.sample_prior_(generator)  # type: ignore[operator]
+        if self.bias is not None:
+            self.bias.sample_prior_(generator)
+        return self
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """He's scale for ReLU networks, shared equally among the paths; the bias starts at 0."""
+        gain = (2.0 / len(self.paths)) ** 0.5
+        for path in self.paths.values():
+            path.reset_parameters(gain, generator)  # type: ignore[operator]
+
+    def _check_parameters(self, x: Tensor) -> None:
+        parameter = next(self.parameters())
+        if parameter.dtype != x.dtype or parameter.device != x.device:
+            raise ShapeError(
+                f"x is {x.dtype} on {x.device}, the layer is {parameter.dtype} on "
+                f"{parameter.device}: write x.to(layer's dtype and device), or layer.to(x.dtype)."
+            )
+
+    def extra_repr(self) -> str:
+        return f"{self.source} -> {self.target}, spec={self.spec!r}, stride={self.stride}"
+
+
+def _sum(first: Tensor | None, second: Tensor | None) -> Tensor:
+    if first is None or second is None:
+        assert first is not None or second is not None
+        return first if second is None else second  # type: ignore[return-value]
+    return first + second
+
+
+def _check_grids(source: Field, target: Field, kernel_size: int, stride: int) -> None:
+    for name, field in (("source", source), ("target", target)):
+        if not isinstance(field, Field):
+            raise SpecError(f"{name}={field!r} must be a relaxeq.Field.")
+    if source.group != target.group:
+        raise SpecError(
+            f"source has {source.group}, target has {target.group}: a layer needs one group."
+        )
+    if stride not in (1, 2):
+        raise SpecError(f"stride={stride!r} must be 1 or 2; stack layers to subsample more.")
+    if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
+        raise SpecError(f"kernel_size={kernel_size!r} must be a positive odd integer, such as 3.")
+    if any(n % stride for n in source.size):
+        raise SpecError(
+            f"stride=2 cannot halve the odd grid {source.size} of source: pad to an even size, or use "
+            "stride=1."
+        )
+    expected = tuple(n // stride for n in source.size)
+    if target.size != expected:
+        raise SpecError(
+            f"target has size {target.size}, but stride={stride} maps {source.size} to {expected}: "
+            f"write size={expected} or another stride."
+        )
+    reach = kernel_size // 2
+    if any(reach > n for n in source.size):
+        raise SpecError(
+            f"kernel_size={kernel_size} reaches {reach} pixels, more than the grid {source.size}: use a "
+            "smaller kernel."
+        )

@@ -1,0 +1,109 @@
+"""Likelihoods: log p(y|f), its Hessian factor Λ½ and samples of it, in nats."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from relaxeq.errors import DataError, SpecError
+from relaxeq.shapes import Columns, Logits
+
+
+class Likelihood(ABC):
+    """p(y|f) of a network output f of shape (batch, out); y as the subclass says."""
+
+    @abstractmethod
+    def log_likelihood(self, outputs: Logits, targets: Tensor) -> Tensor:
+        """Σ_n log p(y_n|f_n) in nats, a scalar: summed over the batch, not averaged."""
+
+    @abstractmethod
+    def hessian_root(self, outputs: Logits) -> Columns:
+        """Columns r with Σ_k r_k r_kᵀ = Λ(x_n) = −∂² log p / ∂f∂fᵀ, shape (batch, out, columns)."""
+
+    @abstractmethod
+    def sampled_root(self, outputs: Logits, generator: torch.Generator | None) -> Columns:
+        """One column ∂ log p(ŷ|f)/∂f with ŷ ~ p(y|f): its outer product is Λ in expectation."""
+
+    @abstractmethod
+    def check(self, outputs: Logits, targets: Tensor) -> None:
+        """Raise DataError when the targets do not belong to the outputs."""
+
+
+@final
+@dataclass(frozen=True)
+class Categorical(Likelihood):
+    """Classes 0..K−1 with logits f: p(y|f) = softmax(f)_y, Λ = diag(p) − p pᵀ."""
+
+    def log_likelihood(self, outputs: Logits, targets: Tensor) -> Tensor:
+        return -functional.cross_entropy(outputs, targets, reduction="sum")
+
+    def hessian_root(self, outputs: Logits) -> Columns:
+        probabilities = outputs.softmax(-1)
+        centred = torch.eye(outputs.shape[1]).to(outputs) - probabilities[:, :, None]
+        return centred * probabilities.sqrt()[:, None, :]
+
+    def sampled_root(self, outputs: Logits, generator: torch.Generator | None) -> Columns:
+        probabilities = outputs.softmax(-1)
+        drawn = torch.multinomial(probabilities, 1, generator=generator)
+        return (torch.zeros_like(outputs).scatter(1, drawn, 1.0) - probabilities)[:, :, None]
+
+    def check(self, outputs: Logits, targets: Tensor) -> None:
+        classes = outputs.shape[1]
+        if targets.ndim != 1 or targets.dtype != torch.int64 or len(targets) != len(outputs):
+            raise DataError(
+                f"targets of a classification loader must be int64 of shape ({len(outputs)},), got "
+                f"{targets.dtype} of shape {tuple(targets.shape)}: write y.long() class indices."
+            )
+        low, high = int(targets.min()), int(targets.max())
+        if low < 0 or high >= classes:
+            raise DataError(
+                f"targets hold labels from {low} to {high}, but the network has {classes} outputs: "
+                f"labels must be 0..{classes - 1}; relabel them or set classes={high + 1}."
+            )
+
+
+@final
+@dataclass(frozen=True)
+class Gaussian(Likelihood):
+    """Real targets of shape (batch, out): p(y|f) = N(y | f, σ² I), Λ = I/σ², σ = `noise`."""
+
+    noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.noise > 0 and math.isfinite(self.noise)):
+            raise SpecError(f"noise={self.noise} of a Gaussian likelihood must be positive.")
+
+    def log_likelihood(self, outputs: Logits, targets: Tensor) -> Tensor:
+        squares = (outputs - targets).square().sum() / self.noise**2
+        return -0.5 * (squares + outputs.numel() * math.log(2 * math.pi * self.noise**2))
+
+    def hessian_root(self, outputs: Logits) -> Columns:
+        return (torch.eye(outputs.shape[1]).to(outputs) / self.noise).expand(len(outputs), -1, -1)
+
+    def sampled_root(self, outputs: Logits, generator: torch.Generator | None) -> Columns:
+        draw = torch.randn(outputs.shape, generator=generator, device=outputs.device)
+        return (draw.to(outputs) / self.noise)[:, :, None]
+
+    def check(self, outputs: Logits, targets: Tensor) -> None:
+        if targets.shape != outputs.shape or not targets.is_floating_point():
+            raise DataError(
+                f"targets of a regression loader must be floats of shape {tuple(outputs.shape)}, got "
+                f"{targets.dtype} of shape {tuple(targets.shape)}."
+            )
+
+
+def likelihood_from(given: "str | Likelihood") -> Likelihood:
+    """The likelihood meant by "classification", "regression" (unit noise) or a Likelihood."""
+    if isinstance(given, Likelihood):
+        return given
+    named: dict[str, Likelihood] = {"classification": Categorical(), "regression": Gaussian()}
+    if given not in named:
+        raise SpecError(
+            f"likelihood={given!r} is not one of {sorted(named)}; write one of them, or pass a "
+            "relaxeq.likelihoods.Likelihood such as Gaussian(noise=0.1)."
+        )
+    return named[given]

@@ -1,0 +1,76 @@
+"""PaperNet: the architecture of Table 6, for any spec."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.errors import SpecError
+from relaxeq.fields import Field
+from relaxeq.groups import PlanarGroup, Z2
+from relaxeq.layers import RelaxedLayer
+
+WIDTHS = (1, 2, 2, 4, 4, 8, 8, 16)
+STRIDES = (1, 2, 1, 2, 1, 2, 2, 2)
+
+
+@final
+class PaperNet(nn.Module):
+    """Table 6: eight relaxed 3×3 layers, then two linear ones, ReLU between; (batch, classes) logits.
+
+    Widths are α·(1, 2, 2, 4, 4, 8, 8, 16), strides 1, 2, 1, 2, 1, 2, 2, 2 with strict polyphase
+    subsampling down to a 1×1 grid; then 16α → 64α → classes. Grids of 8 and 16 leave out the last
+    layers, those that would halve a 1×1 grid. With a `group` Z2 ⋊ H, images are repeated over the
+    orientations at the input, and the maximum over orientations is taken before the linear layers,
+    so that with equivariant paths alone the logits are invariant to shifts and to H (App. F.3).
+    """
+
+    def __init__(
+        self,
+        spec: str = "F-FC+CONV",
+        in_channels: int = 3,
+        classes: int = 10,
+        alpha: int = 10,
+        size: tuple[int, int] = (32, 32),
+        group: PlanarGroup | None = None,
+    ) -> None:
+        super().__init__()
+        _check(in_channels, classes, alpha, size)
+        planar = Z2() if group is None else group
+        field = Field(planar, in_channels, size)
+        self.image = Field(planar, in_channels, size, rep="trivial")
+        self.layers = nn.ModuleList()
+        for width, stride in zip(WIDTHS, STRIDES, strict=True):
+            if field.size == (1, 1):
+                break
+            grid = (field.size[0] // stride, field.size[1] // stride)
+            target = Field(planar, alpha * width, grid)
+            self.layers.append(RelaxedLayer(field, target, spec, stride=stride))
+            field = target
+        self.out_field = field
+        self.hidden = nn.Linear(field.channels, 64 * alpha)
+        self.head = nn.Linear(64 * alpha, classes)
+        nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
+        nn.init.zeros_(self.hidden.bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last field's features (batch, channels), their maximum over orientations."""
+        self.image.check(x)
+        x = x.repeat_interleave(self.out_field.orientations, dim=1)
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return x.unflatten(1, (self.out_field.channels, -1)).flatten(2).amax(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(torch.relu(self.hidden(self.features(x))))
+
+
+def _check(in_channels: int, classes: int, alpha: int, size: tuple[int, int]) -> None:
+    for name, value in (("in_channels", in_channels), ("classes", classes), ("alpha", alpha)):
+        if not isinstance(value, int) or value < 1:
+            raise SpecError(f"{name}={value!r} must be a positive integer.")
+    if tuple(size) not in ((8, 8), (16, 16), (32, 32)):
+        raise SpecError(
+            f"size={size!r} of PaperNet must be (8, 8), (16, 16) or (32, 32), which its strides halve "
+            "to 1×1: pad or resize the images, or stack RelaxedLayer yourself."
+        )

@@ -1,0 +1,115 @@
+"""The path: a linear map between two feature fields, with one Gaussian prior."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.errors import SpecError
+from relaxeq.shapes import Matrix
+from relaxeq.sites import Site
+
+
+class GaussianModule(nn.Module):
+    """A module whose parameters share one prior N(θ | 0, σ² I)."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+        self._prior_variance = 1.0
+
+    @property
+    def prior_variance(self) -> float:
+        """σ², the prior variance of every parameter of the path."""
+        return self._prior_variance
+
+    @prior_variance.setter
+    def prior_variance(self, value: float) -> None:
+        value = float(value)
+        if not (value >= 0 and math.isfinite(value)):
+            raise SpecError(
+                f"prior_variance={value} of path {self.label!r} must be finite and not negative; "
+                "0 switches the path off."
+            )
+        self._prior_variance = value
+
+    @property
+    def prior_precision(self) -> float:
+        """α = 1/σ², infinite for a path that is off."""
+        return math.inf if self.off else 1.0 / self._prior_variance
+
+    @property
+    def off(self) -> bool:
+        """Whether σ² = 0."""
+        return self._prior_variance == 0.0
+
+    @property
+    def size(self) -> int:
+        """P, the number of parameters."""
+        return sum(p.numel() for p in self.parameters())
+
+    @torch.no_grad()
+    def sample_prior_(self, generator: torch.Generator | None = None) -> None:
+        """Draw θ ~ N(0, σ² I) in place; σ² = 0 gives exactly 0."""
+        for parameter in self.parameters():
+            draw = torch.empty_like(parameter, device="cpu").normal_(generator=generator)
+            parameter.copy_(draw * math.sqrt(self._prior_variance))
+
+    def get_extra_state(self) -> Tensor:
+        """σ² travels in the state_dict."""
+        return torch.tensor(self._prior_variance, dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.prior_variance = float(state)
+
+
+class Path(GaussianModule, ABC):
+    """A map linear in x and in each parameter, θ ~ N(0, σ² I) with one σ² (Eq. 8, App. B).
+
+    A new path writes `forward`, `sites`, `reset_parameters` and `symmetry`; everything else is
+    derived here. A path with σ² = 0 is off: its weights are 0 under the prior, and layers leave it
+    out of their sum.
+    """
+
+    def __init__(self, label: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
+        super().__init__(label)
+        self.in_shape = in_shape
+        self.out_shape = out_shape
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """x (batch, *in_shape) ↦ (batch, *out_shape), each site shown by `tap`."""
+
+    @abstractmethod
+    def sites(self) -> dict[str, Site]:
+        """The Kronecker site of each parameter."""
+
+    @abstractmethod
+    def reset_parameters(
+        self, gain: float = 1.0, generator: torch.Generator | None = None
+    ) -> None:
+        """Draw weights so that outputs have gain² times the mean square of the inputs."""
+
+    @property
+    @abstractmethod
+    def symmetry(self) -> str:
+        """What the path commutes with, for tables and messages: "none", "Z2", "Z2 ⋊ p4", …"""
+
+    @torch.no_grad()
+    def matrix(self) -> Matrix:
+        """The dense (out, in) matrix of the path, rows and columns in the order of flatten()."""
+        parameter = next(self.parameters())
+        size = math.prod(self.in_shape)
+        basis = torch.eye(size, dtype=parameter.dtype, device=parameter.device)
+        return self(basis.view(size, *self.in_shape)).flatten(1).mT
+
+    def extra_repr(self) -> str:
+        return f"{self.label}, symmetry={self.symmetry}, prior_variance={self.prior_variance:.3g}"
+
+
+@torch.no_grad()
+def draw_normal(parameter: nn.Parameter, std: float, generator: torch.Generator | None) -> None:
+    """Fill a parameter with N(0, std²), on the CPU's generator whatever its device."""
+    draw = torch.empty_like(parameter, device="cpu").normal_(generator=generator)
+    parameter.copy_(draw * std)

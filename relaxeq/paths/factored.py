@@ -1,0 +1,66 @@
+"""F-FC: the factored fully-connected map (Eq. 5), as two einsums."""
+
+import math
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.fields import Field
+from relaxeq.paths.base import Path, draw_normal
+from relaxeq.sites import Rearranged, Site, tap
+
+
+@final
+class FactoredFC(Path):
+    """y(c',p') = Σ_c θ1(c',c,p') x1(c',c),   x1(c',c) = Σ_p θ2(c',c,p) x(c,p).
+
+    θ1 (C', C, X'Y') and θ2 (C', C, XY) share one prior. Channels count orientations too. KFAC has a
+    block per input channel for θ2, where all x1(·,c) see the same x(c,·), and a block per output
+    channel for θ1: never the matrices (CXY)² or (C'C)² of App. C.1.
+    """
+
+    def __init__(self, source: Field, target: Field, label: str = "F-FC") -> None:
+        super().__init__(label, source.shape, target.shape)
+        channels = (target.depth, source.depth)
+        self.theta1 = nn.Parameter(torch.empty(*channels, math.prod(target.size)))
+        self.theta2 = nn.Parameter(torch.empty(*channels, math.prod(source.size)))
+        self.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x1 = torch.einsum("ocp,ncp->noc", self.theta2, x.flatten(2))
+        x1 = tap(self, "theta2", x, x1)
+        y = torch.einsum("ocq,noc->noq", self.theta1, x1).unflatten(2, self.out_shape[1:])
+        return tap(self, "theta1", x1, y)
+
+    def sites(self) -> dict[str, Site]:
+        out, in_, coarse = self.theta1.shape
+        fine = self.theta2.shape[2]
+        return {
+            "theta1": Site(
+                Rearranged("n o c -> n o 1 c"),
+                Rearranged("n o ... -> n o 1 (...)"),
+                (out, coarse, in_),
+                axes="bio",
+            ),
+            "theta2": Site(
+                Rearranged("n c ... -> n c 1 (...)"),
+                Rearranged("n o c -> n c 1 o"),
+                (in_, out, fine),
+                axes="obi",
+            ),
+        }
+
+    def reset_parameters(
+        self, gain: float = 1.0, generator: torch.Generator | None = None
+    ) -> None:
+        # Equal norms of θ1 and θ2: the fixed point of the gauge (θ1·c, θ2/c) under one shared prior.
+        _, in_, coarse = self.theta1.shape
+        fine = self.theta2.shape[2]
+        product = gain / math.sqrt(in_ * fine)
+        draw_normal(self.theta1, math.sqrt(product * math.sqrt(fine / coarse)), generator)
+        draw_normal(self.theta2, math.sqrt(product * math.sqrt(coarse / fine)), generator)
+
+    @property
+    def symmetry(self) -> str:
+        return "none"

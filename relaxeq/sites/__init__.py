@@ -1,0 +1,39 @@
+"""Sites: where parameters meet data. The floor on which paths and curvature stand."""
+
+from relaxeq.sites.layouts import Explicit, Layout, Ones, Projected, Rearranged, Summed, gram_of
+from relaxeq.sites.patches import Patches, TorusPatches
+from relaxeq.sites.registry import (
+    HasSites,
+    deterministic,
+    is_deterministic,
+    module_sites,
+    network_sites,
+    register_sites,
+    tapped,
+)
+from relaxeq.sites.site import Site
+from relaxeq.sites.tap import listening, tap
+from relaxeq.sites.torch_layers import bias_site
+
+__all__ = [
+    "Explicit",
+    "HasSites",
+    "Layout",
+    "Ones",
+    "Patches",
+    "Projected",
+    "Rearranged",
+    "Site",
+    "Summed",
+    "TorusPatches",
+    "bias_site",
+    "deterministic",
+    "gram_of",
+    "is_deterministic",
+    "listening",
+    "module_sites",
+    "network_sites",
+    "register_sites",
+    "tap",
+    "tapped",
+]

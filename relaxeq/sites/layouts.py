@@ -1,0 +1,130 @@
+"""Layouts: how a recorded tensor is read as [batch n, block b, shared s, feature]."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import final
+
+from einops import EinopsError, rearrange, reduce
+from torch import Tensor
+
+from relaxeq.errors import SiteError
+from relaxeq.shapes import Expanded, Gram
+
+
+class Layout(ABC):
+    """One side of a Kronecker site: reads a tensor as [batch, block, shared, feature]."""
+
+    @abstractmethod
+    def expand(self, tensor: Tensor) -> Expanded:
+        """The tensor in canonical axes (batch, block, shared, feature)."""
+
+    @abstractmethod
+    def gram(self, tensor: Tensor) -> Gram:
+        """Σ_{n,s} v vᵀ per block, v the feature vectors of `expand`: summed, not averaged."""
+
+    @abstractmethod
+    def shared(self, tensor: Tensor) -> int:
+        """S, the number of positions of one datum that share the weight."""
+
+
+def gram_of(expanded: Expanded) -> Gram:
+    """Σ_{n,s} v vᵀ of canonical features (n, b, s, d), as one matrix product per block."""
+    rows = rearrange(expanded, "n b s d -> b (n s) d")
+    return rows.mT @ rows
+
+
+@final
+@dataclass(frozen=True)
+class Rearranged(Layout):
+    """A layout that only renames axes, in the notation of einops: "n c ... -> n c 1 (...)"."""
+
+    pattern: str
+    sizes: tuple[tuple[str, int], ...] = ()
+
+    def expand(self, tensor: Tensor) -> Expanded:
+        try:
+            return rearrange(tensor, self.pattern, **dict(self.sizes))
+        except EinopsError as error:
+            raise SiteError(
+                f"layout {self.pattern!r} does not fit a recorded tensor of shape "
+                f"{tuple(tensor.shape)}: {error}. Write the pattern for the module's own axes."
+            ) from error
+
+    def gram(self, tensor: Tensor) -> Gram:
+        return gram_of(self.expand(tensor))
+
+    def shared(self, tensor: Tensor) -> int:
+        return self.expand(tensor[:1]).shape[2]
+
+
+@final
+@dataclass(frozen=True)
+class Summed(Layout):
+    """Features summed over positions: the output side of a bias, whose block is then exact."""
+
+    pattern: str
+    sizes: tuple[tuple[str, int], ...] = ()
+
+    def expand(self, tensor: Tensor) -> Expanded:
+        return reduce(tensor, self.pattern, "sum", **dict(self.sizes))
+
+    def gram(self, tensor: Tensor) -> Gram:
+        return gram_of(self.expand(tensor))
+
+    def shared(self, tensor: Tensor) -> int:
+        return 1
+
+
+@final
+@dataclass(frozen=True)
+class Ones(Layout):
+    """The constant input 1 that a bias multiplies."""
+
+    def expand(self, tensor: Tensor) -> Expanded:
+        return tensor.new_ones(len(tensor), 1, 1, 1)
+
+    def gram(self, tensor: Tensor) -> Gram:
+        return tensor.new_full((1, 1, 1), len(tensor))
+
+    def shared(self, tensor: Tensor) -> int:
+        return 1
+
+
+@final
+@dataclass(frozen=True)
+class Explicit(Layout):
+    """A layout written as a function from the recorded tensor to (batch, block, shared, feature)."""
+
+    function: Callable[[Tensor], Tensor] = field(compare=False)
+
+    def expand(self, tensor: Tensor) -> Expanded:
+        return self.function(tensor)
+
+    def gram(self, tensor: Tensor) -> Gram:
+        return gram_of(self.expand(tensor))
+
+    def shared(self, tensor: Tensor) -> int:
+        return self.expand(tensor[:1]).shape[2]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Projected(Layout):
+    """The features of another layout under a fixed matrix Φ (App. C.2): v ↦ Φ v, Gram ↦ Φ Gram Φᵀ.
+
+    `matrix` has shape (new features, features); it is moved to the tensor's device and dtype.
+    """
+
+    layout: Layout
+    matrix: Tensor
+
+    def expand(self, tensor: Tensor) -> Expanded:
+        return self.layout.expand(tensor) @ self.matrix.to(tensor).mT
+
+    def gram(self, tensor: Tensor) -> Gram:
+        phi = self.matrix.to(tensor)
+        return phi @ self.layout.gram(tensor) @ phi.mT
+
+    def shared(self, tensor: Tensor) -> int:
+        return self.layout.shared(tensor)

@@ -1,0 +1,116 @@
+"""Which parameters of a network have sites: relaxeq's layers, torch's layers, and users' own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Protocol, TypeVar, runtime_checkable
+
+from torch import Tensor, nn
+
+from relaxeq.errors import SiteError
+from relaxeq.sites.site import Site
+from relaxeq.sites.tap import tap
+
+
+@runtime_checkable
+class HasSites(Protocol):
+    """A module that taps its own parameters in `forward` and lists their sites."""
+
+    def sites(self) -> dict[str, Site]: ...
+
+
+M = TypeVar("M", bound=nn.Module)
+SiteMaker = Callable[[M], dict[str, Site]]
+
+_makers: dict[type[nn.Module], Callable[..., dict[str, Site]]] = {}
+_MARK = "_relaxeq_deterministic"
+
+
+def register_sites(module_type: type[M]) -> Callable[[SiteMaker[M]], SiteMaker[M]]:
+    """Decorator: the sites of every `module_type`, as a function from the module to {name: Site}.
+
+    The module must take one tensor x (batch first) and return one tensor z; both are recorded at
+    every call. A layer with several steps implements `sites()` and calls `relaxeq.tap` instead.
+    """
+
+    def keep(maker: SiteMaker[M]) -> SiteMaker[M]:
+        _makers[module_type] = maker
+        return maker
+
+    return keep
+
+
+def _maker(module: nn.Module) -> Callable[..., dict[str, Site]] | None:
+    return next((_makers[kind] for kind in type(module).__mro__ if kind in _makers), None)
+
+
+def deterministic(module: nn.Module, *names: str) -> nn.Module:
+    """Mark parameters as deterministic: trained, but without prior, curvature or evidence.
+
+    Without `names`, all parameters of `module` and of its children; with names, only those of its
+    own parameters. Returns the module.
+    """
+    own = {name for name, _ in module.named_parameters(recurse=False)}
+    if unknown := set(names) - own:
+        raise SiteError(
+            f"names={sorted(unknown)} are not parameters of {type(module).__name__}, which has "
+            f"{sorted(own)}."
+        )
+    if names:
+        setattr(module, _MARK, getattr(module, _MARK, frozenset()) | frozenset(names))
+        return module
+    for child in module.modules():
+        every = frozenset(name for name, _ in child.named_parameters(recurse=False))
+        setattr(child, _MARK, every)
+    return module
+
+
+def is_deterministic(module: nn.Module, name: str) -> bool:
+    return name in getattr(module, _MARK, frozenset())
+
+
+def module_sites(module: nn.Module) -> dict[str, Site]:
+    """The sites of a module's own parameters (not of its children), deterministic ones left out."""
+    if isinstance(module, HasSites):
+        found = module.sites()
+    else:
+        maker = _maker(module)
+        found = maker(module) if maker else {}
+    return {name: site for name, site in found.items() if not is_deterministic(module, name)}
+
+
+def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
+    """Every trained parameter's full name, with its module, its name there and its site.
+
+    Raises SiteError naming the first parameter that requires grad, has no site and is not
+    deterministic: a parameter left out in silence would corrupt the evidence.
+    """
+    found: dict[str, tuple[nn.Module, str, Site]] = {}
+    for prefix, module in network.named_modules():
+        sites = module_sites(module)
+        for name, parameter in module.named_parameters(recurse=False):
+            full = f"{prefix}.{name}" if prefix else name
+            if not parameter.requires_grad or is_deterministic(module, name):
+                continue
+            if name not in sites:
+                raise SiteError(
+                    f"parameter {full!r} of a {type(module).__name__} has no curvature site. Write "
+                    f"one with @relaxeq.register_sites({type(module).__name__}), or leave it out "
+                    f"of the prior with relaxeq.deterministic(module, {name!r})."
+                )
+            found[full] = (module, name, sites[name])
+    return found
+
+
+@contextmanager
+def tapped(network: nn.Module) -> Iterator[None]:
+    """While open, registered modules (torch's, users') tap their sites at every call."""
+    with ExitStack() as stack:
+        for module in network.modules():
+            if not isinstance(module, HasSites) and _maker(module) is not None:
+                stack.callback(module.register_forward_hook(_tap_all).remove)
+        yield
+
+
+def _tap_all(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+    for name in module_sites(module):
+        tap(module, name, arguments[0], output)

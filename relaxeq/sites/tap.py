@@ -1,0 +1,31 @@
+"""Taps: where a layer shows the input and output of a site to whoever listens."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+Listener = Callable[[nn.Module, str, Tensor, Tensor], None]
+
+_listeners: list[Listener] = []
+
+
+def tap(module: nn.Module, name: str, x: Tensor, z: Tensor) -> Tensor:
+    """Show that `module.name` turned x into z, and return z, which the layer must use further.
+
+    Call it in `forward`, once for every use of the parameter. It costs nothing unless a curvature
+    is being collected.
+    """
+    for listener in _listeners:
+        listener(module, name, x, z)
+    return z
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Send every tap to `listener` while the context is open."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)

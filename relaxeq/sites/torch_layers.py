@@ -1,0 +1,55 @@
+"""Sites of torch's own layers: linear maps and convolutions with every padding, stride and group."""
+
+from torch import nn
+
+from relaxeq.sites.layouts import Layout, Ones, Rearranged, Summed
+from relaxeq.sites.patches import Patches, TorusPatches
+from relaxeq.sites.registry import register_sites
+from relaxeq.sites.site import Site
+
+
+def bias_site(channels: int, pattern: str = "n c ... -> n 1 1 c", **sizes: int) -> Site:
+    """The exact site of a bias per channel: gradients are summed over positions first."""
+    return Site(Ones(), Summed(pattern, tuple(sizes.items())), (1, channels, 1))
+
+
+@register_sites(nn.Linear)
+def linear_sites(module: nn.Linear) -> dict[str, Site]:
+    weight = Site(
+        Rearranged("n ... i -> n 1 (...) i"),
+        Rearranged("n ... o -> n 1 (...) o"),
+        (1, module.out_features, module.in_features),
+    )
+    sites = {"weight": weight}
+    if module.bias is not None:
+        sites["bias"] = bias_site(module.out_features, "n ... c -> n 1 1 c")
+    return sites
+
+
+@register_sites(nn.Conv1d)
+@register_sites(nn.Conv2d)
+@register_sites(nn.Conv3d)
+def conv_sites(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> dict[str, Site]:
+    groups = module.groups
+    fan_in = module.weight[0].numel()
+    weight = Site(
+        _patches(module),
+        Rearranged("n (b o) ... -> n b (...) o", (("b", groups),)),
+        (groups, module.out_channels // groups, fan_in),
+    )
+    sites = {"weight": weight}
+    if module.bias is not None:
+        sites["bias"] = bias_site(module.out_channels)
+    return sites
+
+
+def _patches(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> Layout:
+    kernel = tuple(module.kernel_size)
+    pad = tuple(module._reversed_padding_repeated_twice)
+    plain = module.groups == 1 and set(module.stride) == set(module.dilation) == {1}
+    square = len(kernel) == 2 and kernel[0] == kernel[1] and kernel[0] % 2 == 1
+    same = set(pad) == {kernel[0] // 2}
+    if module.padding_mode == "circular" and plain and square and same:
+        return TorusPatches(kernel[0])
+    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+    return Patches(kernel, tuple(module.stride), tuple(module.dilation), pad, mode, module.groups)
