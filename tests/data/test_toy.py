@@ -66,6 +66,17 @@ def test_a_seed_fixes_the_task_and_another_changes_it(task: str) -> None:
         assert not torch.equal(mine.tensors[0], new.tensors[0])
 
 
+def test_split_and_quadrants_are_drawn_apart() -> None:
+    """Another seed gives another split, and no draw serves both purposes."""
+    labels = [toy_task("digit", seed=seed)[0].tensors[1] for seed in (0, 1)]
+    assert not torch.equal(*labels)
+    images, digits = load_digits()
+    _, y = quadrants(images, digits, "digit+quadrant", seed=5)
+    split = np.random.default_rng([5, 0]).integers(0, 4, len(images))
+    agreement = np.mean(y.numpy() // 10 == split)
+    assert agreement == pytest.approx(0.25, abs=0.05)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_sizes_types_and_classes(task: str) -> None:
     train, test = toy_task(task)
@@ -111,11 +122,13 @@ def test_scaling_knows_the_training_set_only() -> None:
         (lambda x, y: quadrants(x, y[:3]), r"one per image, \(5,\), not \(3,\)"),
         (lambda x, y: quadrants(x, y.float()), r"labels must be whole .* write labels\.long\(\)"),
         (lambda x, y: quadrants(x, y + 7), r"labels must be digits 0 to 9, not 7 to 11"),
+        (lambda x, y: quadrants(x, y - 1), r"labels must be digits 0 to 9, not -1 to 3"),
         (lambda x, y: quadrants(x, y, size=(16, 15)), r"size must be even .* not \(16, 15\)"),
         (lambda x, y: quadrants(x, y, size=(16, 14)), r"at least \(16, 16\), .* not \(16, 14\)"),
         (lambda x, y: quadrants(x, y, "number"), r"'digit' or 'digit\+quadrant', not 'number'"),
         (lambda x, y: quadrants(x, y, seed=-1), r"seed must be at least 0, not -1"),
         (lambda x, y: toy_task("digit", train=1600), r"together at most 1797, not 1600 and 297"),
+        (lambda x, y: toy_task("digit", train=0), r"at least 1 .* not 0 and 297"),
         (lambda x, y: toy_task("digit", test=0), r"at least 1 .* not 1500 and 0"),
     ],
 )
