@@ -17,6 +17,16 @@ Fisher = Literal["exact", "mc"]
 Root = Callable[[Tensor], Tensor]
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """One pass over the data: curvature blocks, Σ log p(y|f) in nats, and N."""
+
+    blocks: dict[str, KroneckerBlock]
+    log_likelihood: float
+    count: int
+
+
 def kfac(
     net: nn.Module,
     loader: Iterable[Batch],
@@ -33,14 +43,27 @@ def kfac(
     require grad are left out; those without a site raise SiteError. The network's train/eval mode
     is used as it is.
     """
+    return estimate(net, loader, likelihood, fisher, generator).blocks
+
+
+def estimate(
+    net: nn.Module,
+    loader: Iterable[Batch],
+    likelihood: str | Likelihood = "classification",
+    fisher: Fisher = "exact",
+    generator: torch.Generator | None = None,
+) -> Estimate:
+    """`kfac` together with the log likelihood of the same pass."""
     chosen = likelihood_from(likelihood)
     root = _root(chosen, fisher, generator)
     sums = {name: _Sums(site) for name, site in site_table(net).items()}
-    count = 0
+    count, log_likelihood = 0, 0.0
     for recording in recorded_passes(net, loader, chosen):
         count += len(recording.outputs)
+        log_likelihood += recording.log_likelihood
         _accumulate(recording, root, sums)
-    return {name: total.block(name, count) for name, total in sums.items()}
+    blocks = {name: total.block(name, count) for name, total in sums.items()}
+    return Estimate(blocks, log_likelihood, count)
 
 
 def _root(likelihood: Likelihood, fisher: Fisher, generator: torch.Generator | None) -> Root:

@@ -1,7 +1,7 @@
 """Recording: the inputs and outputs of every site during one forward pass."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -17,10 +17,11 @@ Batch = tuple[Tensor, Tensor]
 @final
 @dataclass
 class Recording:
-    """One forward pass: network outputs, and per parameter the calls (x, z) of its site."""
+    """One forward pass: outputs, Σ log p(y|f), and per parameter the calls (x, z) of its site."""
 
     outputs: Tensor
-    calls: dict[str, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    log_likelihood: float
+    calls: dict[str, list[tuple[Tensor, Tensor]]]
 
     def gradients(self, column: Tensor, keep: bool) -> dict[str, list[Tensor]]:
         """∂(f·column)/∂z for every recorded z; `keep` keeps the graph for further columns.
@@ -67,7 +68,8 @@ def recorded_passes(
         _check_outputs(outputs)
         likelihood.check(outputs, targets)
         count += len(inputs)
-        yield Recording(outputs, calls)
+        value = float(likelihood.log_likelihood(outputs.detach(), targets))
+        yield Recording(outputs, value, calls)
     if not count:
         raise DataError("loader gave no data: pass a loader with at least one (x, y) batch.")
 
@@ -95,9 +97,6 @@ def _check_outputs(outputs: Tensor) -> None:
         raise NumericsError(
             "network gave NaN or infinite outputs: lower the learning rate, or check its weights."
         )
-
-
-Roots = Callable[[Tensor], Tensor]
 
 
 def site_table(network: nn.Module) -> dict[str, Site]:

@@ -32,7 +32,7 @@ class Update(ABC):
         moments: Moments,
         rate: float = 1.0,
     ) -> tuple[Precisions, Moments]:
-        """New precisions and moments; `rate` in [0, 1] is the schedule's share of a full step."""
+        """New precisions and moments; `rate` in [0, 1] scales the learning rate, where there is one."""
 
 
 @final
@@ -40,7 +40,7 @@ class Update(ABC):
 class MacKay(Update):
     """MacKay's fixed point α ← γ/‖θ‖², in log space: log α moves `damping` of the way, `steps` times.
 
-    γ depends on α, so a few steps per curvature reach the fixed point of this curvature. A path
+    γ depends on α, so a few steps per curvature come near the fixed point of this curvature. A path
     whose γ vanishes faster than ‖θ‖² has α → ∞ (MacKay 1992): it is held at the upper bound.
     """
 
@@ -65,19 +65,18 @@ class MacKay(Update):
         found = dict(precisions)
         for name, term in terms.items():
             for _ in range(self.steps):
-                found[name] = self._one(term, found[name], self.damping * rate)
+                found[name] = self._one(term, found[name])
         return found, moments
 
-    @staticmethod
-    def _one(term: Term, precision: float, share: float) -> float:
-        if math.isinf(precision) or share == 0:
+    def _one(self, term: Term, precision: float) -> float:
+        if math.isinf(precision):
             return precision
         gamma = term.effective_parameters(precision)
         if gamma <= 0 or term.squared_norm <= 0:
             target = HIGHEST
         else:
             target = bounded(gamma / term.squared_norm)
-        return bounded(math.exp((1 - share) * math.log(precision) + share * math.log(target)))
+        return bounded(precision ** (1 - self.damping) * target**self.damping)
 
 
 @final

@@ -1,0 +1,197 @@
+"""fit: weights by MAP, prior precisions by the evidence, in one training run (§4, App. F.6)."""
+
+import math
+import os
+import time
+from collections.abc import Iterable
+from typing import Any, final
+
+import torch
+from torch import nn
+
+from relaxeq.curvature import Batch, Estimate, Fisher, checked_batch, estimate
+from relaxeq.evidence import Moments, Term, log_marginal_likelihood
+from relaxeq.likelihoods import likelihood_from
+from relaxeq.recipe.checkpoint import (
+    Checkpoint,
+    RunFolder,
+    check_same_run,
+    decode,
+    encode,
+    network_signature,
+)
+from relaxeq.recipe.data import check_complete, check_loss, evaluate, inspect
+from relaxeq.recipe.optimizer import ProximalAdam
+from relaxeq.recipe.options import Options, check_objective
+from relaxeq.recipe.priors import PriorGroup, prior_groups, terms_of, write_precisions
+from relaxeq.recipe.progress import Progress
+from relaxeq.recipe.result import FitResult, History, learned_priors
+
+
+def fit(
+    net: nn.Module,
+    train_loader: Iterable[Batch],
+    test_loader: Iterable[Batch] | None = None,
+    epochs: int = 100,
+    objective: str = "laplace",
+    options: Options | None = None,
+    run_dir: str | os.PathLike[str] | None = None,
+) -> FitResult:
+    """Train `net` in place; learn its prior precisions unless objective="map".
+
+    Weights minimise −log p(D|θ) + Σ ½α‖θ‖² (cosine-annealed Adam). With objective="laplace", after
+    `burn_in` epochs and every `update_every` epochs, KFAC curvature is taken on the training data
+    and the precisions α = 1/σ² of paths, biases and plain parameters move uphill in the evidence
+    (Eq. 9); "map" keeps them. The learned σ² are written to the paths. With `run_dir`, every epoch
+    leaves a checkpoint and a JSON line, and a run that was stopped continues from there to the same
+    numbers. The training loader must give the same N data every epoch; a loader with `set_epoch` is
+    told the epoch.
+
+    Raises DataError, NumericsError, SiteError or CheckpointError; what was saved stays.
+    """
+    options = options or Options()
+    check_objective(objective, epochs)
+    with torch.random.fork_rng():
+        run = _Run(net, train_loader, test_loader, epochs, objective, options)
+        folder = RunFolder(run_dir) if run_dir is not None else None
+        run.train(folder)
+        return run.result()
+
+
+@final
+class _Run:
+    """One training run: state that checkpoints carry, and the steps of an epoch."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        train_loader: Iterable[Batch],
+        test_loader: Iterable[Batch] | None,
+        epochs: int,
+        objective: str,
+        options: Options,
+    ) -> None:
+        self.net, self.loader, self.test_loader = net, train_loader, test_loader
+        self.epochs, self.objective, self.options = epochs, objective, options
+        self.likelihood = likelihood_from(options.likelihood)
+        self.groups: tuple[PriorGroup, ...] = prior_groups(net)
+        self._seed(0)
+        self.count = inspect(net, train_loader, self.likelihood, "train_loader")
+        self.precisions = {group.name: group.precision for group in self.groups}
+        self.moments: Moments = {}
+        self.history: History = []
+        self.optimizer = ProximalAdam(net, self.groups, self.count, options.lr)
+
+    def train(self, folder: RunFolder | None) -> None:
+        if folder is not None:
+            self._resume(folder)
+        with Progress(self.epochs, len(self.history), self.options.progress) as progress:
+            for epoch in range(len(self.history), self.epochs):
+                row = self._epoch(epoch)
+                self.history.append(row)
+                progress.advance(row)
+                if folder is not None:
+                    folder.save(self._checkpoint(), self.history)
+        write_precisions(self.net, self.precisions)
+
+    def _epoch(self, epoch: int) -> dict[str, Any]:
+        start = time.perf_counter()
+        self._seed(epoch)
+        row: dict[str, Any] = {"epoch": epoch + 1, "train_nll": self._pass(epoch)}
+        last = epoch + 1 == self.epochs
+        if self._updates(epoch):
+            row |= self._update(epoch)
+        if self.test_loader is not None and (last or (epoch + 1) % self.options.evaluate_every == 0):
+            row |= evaluate(self.net, self.test_loader, self.likelihood)
+        return row | {"lr": self._rate(epoch) * self.options.lr, "seconds": time.perf_counter() - start}
+
+    def _pass(self, epoch: int) -> float:
+        """One pass over the training data; the mean NLL on the way, in nats."""
+        self.net.train()
+        seen, total = 0, 0.0
+        for batch in self.loader:
+            inputs, targets = checked_batch(batch, self.net)
+            outputs = self.net(inputs)
+            self.likelihood.check(outputs, targets)
+            loss = -self.likelihood.log_likelihood(outputs, targets) / len(inputs)
+            check_loss(self.net, loss, inputs)
+            loss.backward()
+            rate = self._rate(epoch + seen / self.count)
+            self.optimizer.step(rate * self.options.lr, self.precisions)
+            seen, total = seen + len(inputs), total + float(loss.detach()) * len(inputs)
+        check_complete(seen, self.count, epoch + 1)
+        return total / seen
+
+    def _updates(self, epoch: int) -> bool:
+        past = epoch + 1 - self.options.burn_in
+        return self.objective == "laplace" and past > 0 and past % self.options.update_every == 0
+
+    def _update(self, epoch: int) -> dict[str, Any]:
+        found = self._estimate(self.options.fisher, epoch)
+        terms = terms_of(self.net, self.groups, found.blocks)
+        evidence = self._evidence(found, terms)
+        self.precisions, self.moments = self.options.update.step(
+            terms, self.precisions, self.moments, self._rate(epoch)
+        )
+        return {"evidence": evidence, "precisions": encode(self.precisions)}
+
+    def _estimate(self, fisher: Fisher, epoch: int) -> Estimate:
+        device = next(self.net.parameters()).device
+        draws = torch.Generator(device).manual_seed(self.options.seed * 1_000_003 + epoch)
+        self.net.eval()
+        return estimate(self.net, self.loader, self.likelihood, fisher, draws)
+
+    def _evidence(self, found: Estimate, terms: dict[str, Term]) -> float:
+        total = log_marginal_likelihood(found.log_likelihood, terms, self.precisions)
+        return total / self.count
+
+    def _rate(self, epoch: float) -> float:
+        return 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
+
+    def _seed(self, epoch: int) -> None:
+        torch.manual_seed(self.options.seed * 1_000_003 + epoch)
+        set_epoch = getattr(self.loader, "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(epoch)
+
+    def _checkpoint(self) -> Checkpoint:
+        state = self._settings() | {
+            "epoch": len(self.history),
+            "precisions": encode(self.precisions),
+            "moments": self.moments,
+        }
+        return Checkpoint(self.net.state_dict(), self.optimizer.state(), state)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "network": network_signature(self.net),
+            "objective": self.objective,
+            "epochs": self.epochs,
+            "options": self.options.record(),
+            "count": self.count,
+        }
+
+    def _resume(self, folder: RunFolder) -> None:
+        if (loaded := folder.load()) is None:
+            return
+        checkpoint, self.history = loaded
+        check_same_run(checkpoint.state, self._settings(), folder.path)
+        self.net.load_state_dict(checkpoint.network)
+        self.optimizer.load(checkpoint.optimizer)
+        self.precisions = decode(checkpoint.state["precisions"])
+        self.moments = {k: (m[0], m[1], m[2]) for k, m in checkpoint.state["moments"].items()}
+
+    def result(self) -> FitResult:
+        found = self._estimate(self.options.final_fisher, self.epochs)
+        terms = terms_of(self.net, self.groups, found.blocks)
+        metrics = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
+        return FitResult(
+            net=self.net,
+            objective=self.objective,
+            evidence=self._evidence(found, terms),
+            log_likelihood=found.log_likelihood / self.count,
+            count=self.count,
+            history=self.history,
+            priors=learned_priors(self.groups, terms, self.precisions),
+            metrics=metrics,
+        )

@@ -1,0 +1,63 @@
+"""What a fit returns, and the record of a prior group that tables are made from."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch import nn
+
+from relaxeq.evidence import Term
+from relaxeq.recipe.priors import PriorGroup
+
+History = list[dict[str, Any]]
+
+
+@final
+@dataclass(frozen=True)
+class LearnedPrior:
+    """A prior group after learning (App. D): α, ‖θ‖², γ = Σ λ/(λ+α) and P."""
+
+    name: str
+    precision: float
+    squared_norm: float
+    effective_parameters: float
+    size: int
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A trained network and what was learned of its priors.
+
+    `evidence` is log p(D|η)/N in nats per datum (higher is better), from `final_fisher` curvature at
+    the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or plain
+    parameter; `metrics` the last test NLL (nats per datum) and accuracy, empty without test data.
+    """
+
+    net: nn.Module
+    objective: str
+    evidence: float
+    log_likelihood: float
+    count: int
+    history: History
+    priors: tuple[LearnedPrior, ...]
+    metrics: dict[str, float]
+
+    def prior(self, name: str) -> LearnedPrior:
+        """The prior group of that name, such as "layers.0.paths.CONV"."""
+        return next(found for found in self.priors if found.name == name)
+
+
+def learned_priors(
+    groups: tuple[PriorGroup, ...], terms: dict[str, Term], precisions: dict[str, float]
+) -> tuple[LearnedPrior, ...]:
+    """One record per group, in the network's order."""
+    return tuple(
+        LearnedPrior(
+            group.name,
+            precisions[group.name],
+            terms[group.name].squared_norm,
+            terms[group.name].effective_parameters(precisions[group.name]),
+            terms[group.name].size,
+        )
+        for group in groups
+    )
