@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 FILES = sorted(file for top in ("relaxeq", "groups") for file in (ROOT / top).rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OWNERS = metadata.packages_distributions()
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -29,9 +30,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 def third_party(tree: ast.AST) -> set[str]:
     """Return the distributions that `tree` imports from, outside Python and relaxeq."""
-    owners = metadata.packages_distributions()
     names = set(imported(tree)) - sys.stdlib_module_names - {"relaxeq"}
-    return {canonicalize_name(owners[name][0]) for name in names}
+    return {canonicalize_name(OWNERS[name][0]) for name in names}
 
 
 def named(texts: list[str]) -> set[str]:
@@ -74,8 +74,7 @@ def test_all_modules_import_quietly_and_without_extras() -> None:
         for file in FILES
         if ROOT / "groups" not in file.parents
     )
-    owners = metadata.packages_distributions().items()
-    absent = [name for name, owner in owners if canonicalize_name(owner[0]) in EXTRAS]
+    absent = [name for name, owner in OWNERS.items() if canonicalize_name(owner[0]) in EXTRAS]
     code = (
         "import importlib, sys\n"
         f"for extra in {absent}: sys.modules[extra] = None\n"
