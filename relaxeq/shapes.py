@@ -11,6 +11,8 @@ Features = Float[Tensor, "batch *feature"]
 Image = Float[Tensor, "batch channel row col"]
 Expanded = Float[Tensor, "batch block shared feature"]
 Gram = Float[Tensor, "block feature feature"]
+InputGram = Float[Tensor, "block in in"]
+OutputGram = Float[Tensor, "block out out"]
 Weight = Float[Tensor, "block out in"]
 Matrix = Float[Tensor, "rows cols"]
 Vector = Float[Tensor, " size"]
@@ -24,9 +26,11 @@ __all__ = [
     "Features",
     "Gram",
     "Image",
+    "InputGram",
     "Labels",
     "Logits",
     "Matrix",
+    "OutputGram",
     "Vector",
     "Weight",
 ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from relaxeq.errors import NumericsError, SpecError
-from relaxeq.shapes import Gram, Matrix, Vector
+from relaxeq.shapes import Gram, InputGram, Matrix, OutputGram, Vector
 from relaxeq.sites import Site
 
 
@@ -22,8 +22,8 @@ class KroneckerBlock:
     """
 
     site: Site
-    inputs: Gram
-    outputs: Gram
+    inputs: InputGram
+    outputs: OutputGram
     scale: float
 
     @property
