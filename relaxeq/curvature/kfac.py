@@ -78,7 +78,7 @@ def _accumulate(recording: Recording, root: Root, sums: dict[str, "_Sums"]) -> N
     with torch.no_grad():
         columns = root(recording.outputs)
         for name, calls in recording.calls.items():
-            sums[name].add_inputs([x for x, _ in calls])
+            sums[name].add_inputs([call.x for call in calls])
     last = columns.shape[2] - 1
     for k in range(last + 1):
         gradients = recording.gradients(columns[:, :, k], keep=k < last)

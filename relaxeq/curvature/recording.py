@@ -6,8 +6,9 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from relaxeq.errors import DataError, NumericsError, ShapeError
+from relaxeq.errors import DataError, NumericsError, ShapeError, SiteError
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import Site, listening, network_sites, tapped
 
@@ -15,32 +16,66 @@ Batch = tuple[Tensor, Tensor]
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One use of a parameter: x ↦ z, and the edge of the graph on which ∂/∂z arrives.
+
+    The edge is taken at the tap: an activation in place (`nn.ReLU(inplace=True)`) later makes z
+    another value with another gradient.
+    """
+
+    x: Tensor
+    z: Tensor
+    edge: GradientEdge | None
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Equal for calls with one gradient: weight and bias of a layer share their z."""
+        return id(self.z), -1 if self.edge is None else id(self.edge.node)
+
+
+@final
 @dataclass
 class Recording:
-    """One forward pass: outputs, Σ log p(y|f), and per parameter the calls (x, z) of its site."""
+    """One forward pass: outputs, Σ log p(y|f), and per parameter the calls of its site."""
 
     outputs: Tensor
     log_likelihood: float
-    calls: dict[str, list[tuple[Tensor, Tensor]]]
+    calls: dict[str, list[Call]]
 
     def gradients(self, column: Tensor, keep: bool) -> dict[str, list[Tensor]]:
         """∂(f·column)/∂z for every recorded z; `keep` keeps the graph for further columns.
 
         Only gradients of activations are computed, none of weights.
         """
-        recorded = list({id(z): z for calls in self.calls.values() for _, z in calls}.values())
+        every = [call for calls in self.calls.values() for call in calls]
+        edges = {call.key: call.edge for call in every if call.edge is not None}
+        if not edges:
+            return {
+                name: [torch.zeros_like(c.z) for c in calls] for name, calls in self.calls.items()
+            }
         found = torch.autograd.grad(
-            self.outputs, recorded, column, retain_graph=keep, allow_unused=True
+            self.outputs, list(edges.values()), column, retain_graph=keep, allow_unused=True
         )
-        by_id = {id(z): g for z, g in zip(recorded, found, strict=True)}
+        by_key = dict(zip(edges, found, strict=True))
         return {
-            name: [_or_zero(by_id[id(z)], z) for _, z in calls]
+            name: [_or_zero(by_key.get(call.key), call.z) for call in calls]
             for name, calls in self.calls.items()
         }
 
 
 def _or_zero(gradient: Tensor | None, like: Tensor) -> Tensor:
     return torch.zeros_like(like) if gradient is None else gradient
+
+
+def _call(name: str, x: Tensor, z: Tensor, batch: int) -> Call:
+    if len(x) != batch or len(z) != batch:
+        raise SiteError(
+            f"parameter {name!r} maps {len(x)} rows to {len(z)} where the network got {batch} data: a "
+            "site needs the batch alone on the first axis. Keep it there (nn.Linear takes further "
+            "axes between batch and features)."
+        )
+    return Call(x.detach(), z, get_gradient_edge(z) if z.requires_grad else None)
 
 
 def recorded_passes(
@@ -51,17 +86,18 @@ def recorded_passes(
     count = 0
     for batch in loader:
         inputs, targets = checked_batch(batch, network)
-        calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        calls: dict[str, list[Call]] = {}
 
         def listen(
             module: nn.Module,
             own: str,
             x: Tensor,
             z: Tensor,
-            calls: dict[str, list[tuple[Tensor, Tensor]]] = calls,
+            calls: dict[str, list[Call]] = calls,
+            batch: int = len(inputs),
         ) -> None:
             if (full := names.get((id(module), own))) is not None:
-                calls.setdefault(full, []).append((x.detach(), z))
+                calls.setdefault(full, []).append(_call(full, x, z, batch))
 
         with torch.enable_grad(), tapped(network), listening(listen):
             outputs = network(inputs)
