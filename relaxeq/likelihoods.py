@@ -94,6 +94,8 @@ class Gaussian(Likelihood):
                 f"targets of a regression loader must be floats of shape {tuple(outputs.shape)}, got "
                 f"{targets.dtype} of shape {tuple(targets.shape)}."
             )
+        if not torch.isfinite(targets).all():
+            raise DataError("targets hold NaN or infinity: clean or standardise the data first.")
 
 
 def likelihood_from(given: "str | Likelihood") -> Likelihood:
