@@ -1,5 +1,6 @@
 """Which parameters of a network have sites: relaxeq's layers, torch's layers, and users' own."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol, TypeVar, runtime_checkable
@@ -82,9 +83,11 @@ def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
     """Every trained parameter's full name, with its module, its name there and its site.
 
     Raises SiteError naming the first parameter that requires grad, has no site and is not
-    deterministic: a parameter left out in silence would corrupt the evidence.
+    deterministic (left out in silence it would corrupt the evidence), whose site is of another
+    size, or that has two names (it would count twice).
     """
     found: dict[str, tuple[nn.Module, str, Site]] = {}
+    seen: dict[nn.Parameter, str] = {}
     for prefix, module in network.named_modules():
         sites = module_sites(module)
         for name, parameter in module.named_parameters(recurse=False):
@@ -97,8 +100,22 @@ def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
                     f"one with @relaxeq.register_sites({type(module).__name__}), or leave it out "
                     f"of the prior with relaxeq.deterministic(module, {name!r})."
                 )
+            _check_parameter(full, parameter, sites[name], seen.setdefault(parameter, full))
             found[full] = (module, name, sites[name])
     return found
+
+
+def _check_parameter(full: str, parameter: nn.Parameter, site: Site, first: str) -> None:
+    if first != full:
+        raise SiteError(
+            f"parameter {full!r} is the same tensor as {first!r}: one parameter needs one site. "
+            "Call one module in both places, or copy the parameter."
+        )
+    if parameter.numel() != math.prod(site.shape):
+        raise SiteError(
+            f"parameter {full!r} has shape {tuple(parameter.shape)}, but its site has (blocks, "
+            f"out, in) = {site.shape}: the number of entries must agree."
+        )
 
 
 @contextmanager
