@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature.recording import Batch, checked_batch
+from relaxeq.curvature.recording import Batch, check_count, check_outputs, checked_batch
 from relaxeq.errors import SpecError
 from relaxeq.likelihoods import Likelihood, likelihood_from
 from relaxeq.shapes import Matrix
@@ -33,11 +33,18 @@ def exact_ggn(
                 f"and takes at most {LIMIT}. Use kfac, or a smaller network."
             )
     total = {name: p.new_zeros(p.numel(), p.numel()) for name, p in named.items()}
+    count = 0
     for batch in loader:
         inputs, targets = checked_batch(batch, net)
-        chosen.check(net(inputs), targets)
-        for datum in inputs:
-            _add_datum(net, datum[None], chosen, named, total)
+        with torch.no_grad():
+            outputs = net(inputs)
+        check_outputs(outputs)
+        chosen.check(outputs, targets)
+        count += len(inputs)
+        with torch.enable_grad():
+            for datum in inputs:
+                _add_datum(net, datum[None], chosen, named, total)
+    check_count(count)
     return total
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature.kronecker import KroneckerBlock
-from relaxeq.curvature.recording import Batch, Recording, recorded_passes, site_table
-from relaxeq.errors import NumericsError, SpecError
+from relaxeq.curvature.recording import Batch, Recording, recorded_passes
+from relaxeq.errors import NumericsError, SiteError, SpecError
 from relaxeq.likelihoods import Likelihood, likelihood_from
-from relaxeq.sites import Site
+from relaxeq.sites import Site, network_sites
 
 Fisher = Literal["exact", "mc"]
 Root = Callable[[Tensor], Tensor]
@@ -56,13 +56,16 @@ def estimate(
     """`kfac` together with the log likelihood of the same pass."""
     chosen = likelihood_from(likelihood)
     root = _root(chosen, fisher, generator)
-    sums = {name: _Sums(site) for name, site in site_table(net).items()}
+    sums = {
+        name: _Sums(site, module.get_parameter(own))
+        for name, (module, own, site) in network_sites(net).items()
+    }
     count, log_likelihood = 0, 0.0
     for recording in recorded_passes(net, loader, chosen):
         count += len(recording.outputs)
         log_likelihood += recording.log_likelihood
         _accumulate(recording, root, sums)
-    blocks = {name: total.block(name, count) for name, total in sums.items()}
+    blocks = {name: total.block(name) for name, total in sums.items()}
     return Estimate(blocks, log_likelihood, count)
 
 
@@ -93,30 +96,40 @@ class _Sums:
     """Running sums of one site's Grams; several calls of a module count as more positions."""
 
     site: Site
+    parameter: Tensor
     inputs: Tensor | None = None
     outputs: Tensor | None = None
-    shared: int = 1
+    rows: int = 0
 
     def add_inputs(self, calls: list[Tensor]) -> None:
         layout = self.site.inputs
-        self.shared = sum(layout.shared(x) for x in calls)
+        self.rows += sum(len(x) * layout.shared(x) for x in calls)
         self.inputs = _plus(self.inputs, [layout.gram(x) for x in calls])
 
     def add_gradients(self, calls: list[Tensor]) -> None:
         self.outputs = _plus(self.outputs, [self.site.outputs.gram(g) for g in calls])
 
-    def block(self, name: str, count: int) -> KroneckerBlock:
+    def block(self, name: str) -> KroneckerBlock:
         blocks, out, in_ = self.site.shape
         if self.inputs is None or self.outputs is None:  # never called: the output ignores it
-            return KroneckerBlock(
-                self.site, torch.zeros(blocks, in_, in_), torch.zeros(blocks, out, out), 1.0
+            zeros = self.parameter.new_zeros
+            return KroneckerBlock(self.site, zeros(blocks, in_, in_), zeros(blocks, out, out), 1.0)
+        self._check(name, self.inputs, self.outputs)
+        return KroneckerBlock(self.site, self.inputs, self.outputs, 1.0 / self.rows)
+
+    def _check(self, name: str, inputs: Tensor, outputs: Tensor) -> None:
+        blocks, out, in_ = self.site.shape
+        found = (tuple(inputs.shape), tuple(outputs.shape))
+        if found != ((blocks, in_, in_), (blocks, out, out)):
+            raise SiteError(
+                f"the site of {name!r} has (blocks, out, in) = {self.site.shape}, but its layouts "
+                f"give Grams of shape {found[0]} (inputs) and {found[1]} (outputs): correct one."
             )
-        if not (torch.isfinite(self.inputs).all() and torch.isfinite(self.outputs).all()):
+        if not (torch.isfinite(inputs).all() and torch.isfinite(outputs).all()):
             raise NumericsError(
                 f"the curvature factors of {name!r} are not finite: training has diverged; lower "
                 "the learning rate or check the data."
             )
-        return KroneckerBlock(self.site, self.inputs, self.outputs, 1.0 / (count * self.shared))
 
 
 def _plus(total: Tensor | None, terms: list[Tensor]) -> Tensor:

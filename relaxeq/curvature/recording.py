@@ -13,6 +13,7 @@ from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import Site, listening, network_sites, tapped
 
 Batch = tuple[Tensor, Tensor]
+Sites = dict[str, tuple[nn.Module, str, Site]]
 
 
 @final
@@ -71,8 +72,8 @@ def _or_zero(gradient: Tensor | None, like: Tensor) -> Tensor:
 def _call(name: str, x: Tensor, z: Tensor, batch: int) -> Call:
     if len(x) != batch or len(z) != batch:
         raise SiteError(
-            f"parameter {name!r} maps {len(x)} rows to {len(z)} where the network got {batch} data: a "
-            "site needs the batch alone on the first axis. Keep it there (nn.Linear takes further "
+            f"parameter {name!r} maps {len(x)} rows to {len(z)} where the network got {batch} data: "
+            "a site needs the batch alone on the first axis. Keep it there (nn.Linear takes further "
             "axes between batch and features)."
         )
     return Call(x.detach(), z, get_gradient_edge(z) if z.requires_grad else None)
@@ -82,39 +83,60 @@ def recorded_passes(
     network: nn.Module, loader: Iterable[Batch], likelihood: Likelihood
 ) -> Iterator[Recording]:
     """A Recording per batch of the loader, checked; the network's mode is left as it is."""
-    names = {(id(module), own): full for full, (module, own, _) in network_sites(network).items()}
+    sites = network_sites(network)
     count = 0
     for batch in loader:
         inputs, targets = checked_batch(batch, network)
-        calls: dict[str, list[Call]] = {}
-
-        def listen(
-            module: nn.Module,
-            own: str,
-            x: Tensor,
-            z: Tensor,
-            calls: dict[str, list[Call]] = calls,
-            batch: int = len(inputs),
-        ) -> None:
-            if (full := names.get((id(module), own))) is not None:
-                calls.setdefault(full, []).append(_call(full, x, z, batch))
-
-        with torch.enable_grad(), tapped(network), listening(listen):
-            outputs = network(inputs)
-        _check_outputs(outputs)
+        with torch.enable_grad():
+            outputs, calls = _recorded(network, inputs, sites)
+        check_outputs(outputs)
         likelihood.check(outputs, targets)
+        _check_uncalled(outputs, sites, calls)
         count += len(inputs)
         value = float(likelihood.log_likelihood(outputs.detach(), targets))
         yield Recording(outputs, value, calls)
-    if not count:
-        raise DataError("loader gave no data: pass a loader with at least one (x, y) batch.")
+    check_count(count)
+
+
+def _recorded(
+    network: nn.Module, inputs: Tensor, sites: Sites
+) -> tuple[Tensor, dict[str, list[Call]]]:
+    names = {(id(module), own): full for full, (module, own, _) in sites.items()}
+    calls: dict[str, list[Call]] = {}
+
+    def listen(module: nn.Module, own: str, x: Tensor, z: Tensor) -> None:
+        if (full := names.get((id(module), own))) is not None:
+            calls.setdefault(full, []).append(_call(full, x, z, len(inputs)))
+
+    with tapped(network), listening(listen):
+        return network(inputs), calls
+
+
+def _check_uncalled(outputs: Tensor, sites: Sites, calls: dict[str, list[Call]]) -> None:
+    """A parameter whose module was not called must not touch the outputs in another way."""
+    silent = {
+        name: m.get_parameter(own) for name, (m, own, _) in sites.items() if name not in calls
+    }
+    if not silent or not outputs.requires_grad:
+        return
+    found = torch.autograd.grad(
+        outputs.sum(), list(silent.values()), retain_graph=True, allow_unused=True
+    )
+    for name, gradient in zip(silent, found, strict=True):
+        if gradient is not None:
+            raise SiteError(
+                f"parameter {name!r} acts on the outputs, but its module was not called, so its "
+                "curvature is unknown: call the module, or relaxeq.tap the use of the parameter."
+            )
 
 
 def checked_batch(batch: Batch, network: nn.Module) -> Batch:
-    """The batch on the network's device, refused when it is no pair or holds NaN or infinity."""
+    """The batch on the network's device; refused if no pair, empty, or with NaN or infinity."""
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         raise DataError(f"loader must give pairs (x, y), got {type(batch).__name__}.")
     inputs, targets = batch
+    if not len(inputs):
+        raise DataError("loader gave an empty batch: leave out batches without data.")
     parameter = next(network.parameters(), inputs)
     inputs, targets = inputs.to(parameter.device), targets.to(parameter.device)
     if inputs.is_floating_point() and not torch.isfinite(inputs).all():
@@ -124,7 +146,8 @@ def checked_batch(batch: Batch, network: nn.Module) -> Batch:
     return inputs, targets
 
 
-def _check_outputs(outputs: Tensor) -> None:
+def check_outputs(outputs: Tensor) -> None:
+    """Outputs must be finite, of shape (batch, out)."""
     if outputs.ndim != 2:
         raise ShapeError(
             f"network must return (batch, out), got shape {tuple(outputs.shape)}: flatten its output."
@@ -135,6 +158,7 @@ def _check_outputs(outputs: Tensor) -> None:
         )
 
 
-def site_table(network: nn.Module) -> dict[str, Site]:
-    """{parameter name: Site} of the whole network."""
-    return {full: site for full, (_, _, site) in network_sites(network).items()}
+def check_count(count: int) -> None:
+    """Refuse a loader that gave nothing."""
+    if not count:
+        raise DataError("loader gave no data: pass a loader with at least one (x, y) batch.")
