@@ -8,6 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites.layouts import Layout, gram_of
@@ -68,53 +69,36 @@ class TorusPatches(Layout):
         return rearrange(windows, "n c h w k l -> n 1 (h w) (c k l)")
 
     def gram(self, tensor: Tensor) -> Gram:
-        grid = (tensor.shape[2], tensor.shape[3])
-        rows = rearrange(tensor, "n c h w -> c n h w").contiguous()
-        flat = rows.flatten(1)
-        shifts, table, flipped = _differences(self.kernel, grid)
-        found = torch.stack([_shifted(rows, shift) @ flat.mT for shift in shifts])
-        both = torch.stack([found, found.mT])
-        index = torch.tensor(table, device=tensor.device)
-        turned = torch.tensor(flipped, device=tensor.device, dtype=torch.long)
-        return rearrange(both[turned, index], "d e c f -> 1 (c d) (f e)")
+        found = _correlations(tensor, self.kernel).flatten(2)
+        shift, turned = (torch.tensor(t, device=tensor.device) for t in _pairs(self.kernel))
+        both = torch.stack([found, found.transpose(0, 1)])
+        return rearrange(both[turned, :, :, shift], "d e c f -> 1 (c d) (f e)")
 
     def shared(self, tensor: Tensor) -> int:
         return tensor.shape[2] * tensor.shape[3]
 
 
-def _shifted(rows: Tensor, shift: tuple[int, int]) -> Tensor:
-    """x[c, n, p+d] as a matrix (c, n p)."""
-    return torch.roll(rows, (-shift[0], -shift[1]), dims=(2, 3)).flatten(1)
+def _correlations(x: Tensor, kernel: int) -> Tensor:
+    """R[c, c', d] for the half plane 0 ≤ d_row < k, |d_col| < k, as the weight gradient of one convolution."""
+    channels, height, width = x.shape[1:]
+    reach = kernel - 1
+    rows = torch.arange(height + reach, device=x.device) % height
+    columns = torch.arange(-reach, width + reach, device=x.device) % width
+    wrapped = x[:, :, rows][:, :, :, columns]
+    return conv2d_weight(wrapped, (channels, channels, kernel, 2 * kernel - 1), x)
 
 
 Table = tuple[tuple[int, ...], ...]
 
 
-@lru_cache(maxsize=64)
-def _differences(
-    kernel: int, grid: tuple[int, int]
-) -> tuple[tuple[tuple[int, int], ...], Table, Table]:
-    """The shifts d to correlate, and for each pair of offsets (δ, ε) which of them, and transposed or not.
-
-    `found[i]` is R[:, :, d_i] transposed; the pair (δ, ε) needs R[:, :, ε−δ].
-    """
-    reach = kernel // 2
-    offsets = [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)]
-    known: dict[tuple[int, int], int] = {}
-    table, flipped = [], []
+@lru_cache(maxsize=16)
+def _pairs(kernel: int) -> tuple[Table, Table]:
+    """For each pair of offsets (δ, ε): which d of the half plane is ±(ε−δ), and 1 where it is −(ε−δ)."""
+    offsets = [(i, j) for i in range(kernel) for j in range(kernel)]
+    shift, turned = [], []
     for delta in offsets:
-        row, turns = [], []
-        for epsilon in offsets:
-            difference = tuple(
-                (e - d) % size for e, d, size in zip(epsilon, delta, grid, strict=True)
-            )
-            opposite = tuple(-d % size for d, size in zip(difference, grid, strict=True))
-            if opposite in known:
-                row.append(known[opposite])
-                turns.append(0)
-            else:
-                row.append(known.setdefault(difference, len(known)))
-                turns.append(1)
-        table.append(tuple(row))
-        flipped.append(tuple(turns))
-    return tuple(known), tuple(table), tuple(flipped)
+        pairs = [(e[0] - delta[0], e[1] - delta[1]) for e in offsets]
+        turned.append(tuple(int(d < (0, 0)) for d in pairs))
+        upper = [(-d[0], -d[1]) if d < (0, 0) else d for d in pairs]
+        shift.append(tuple(row * (2 * kernel - 1) + col + kernel - 1 for row, col in upper))
+    return tuple(shift), tuple(turned)
