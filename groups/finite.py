@@ -1,15 +1,17 @@
 """Finite groups as values: elements that multiply, subgroups that know their parent."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
 from relaxeq.errors import GroupError
-from relaxeq.groups import tables
+from relaxeq.groups import irreps, tables
+from relaxeq.groups.abstract import Factor, Floats, Group
+from relaxeq.groups.representation import Representation, explicit, one
 from relaxeq.groups.tables import Indices, Table
 
 
@@ -38,21 +40,21 @@ class Element:
         return self.group.names[self.index]
 
 
-class FiniteGroup(ABC):
+class FiniteGroup(Group):
     """A finite group, held as its Cayley table in the order of its elements.
 
     Two groups are equal when they have the same table in the same order of elements, and, where
-    they are point groups, the same matrices. The name and the names of elements do not matter.
+    they are point groups, the same matrices. The name, the names of elements and the matrices or
+    permutations in which a group was written down (`natural`) do not matter.
     """
 
-    def __init__(self, mul: Table, name: str, names: Sequence[str] | None = None) -> None:
-        self.mul: Table = _frozen(mul)
+    def __init__(
+        self, mul: Table, name: str, names: Sequence[str] | None, concrete: Floats | None
+    ) -> None:
+        self.mul: Table = tables.frozen(mul)
         self.name = name
         self.names = tuple(names) if names else tuple(f"g{i}" for i in range(len(mul)))
-
-    @abstractmethod
-    def _key(self) -> tuple[Any, ...]:
-        """What equality and hash compare."""
+        self.concrete = concrete
 
     @abstractmethod
     def _restricted(self, members: Indices, name: str) -> "FiniteGroup":
@@ -65,7 +67,7 @@ class FiniteGroup(ABC):
     @cached_property
     def inv(self) -> Table:
         """inv[i], the index of the inverse of element i."""
-        return _frozen(tables.inverses_of(self.mul))
+        return tables.frozen(tables.inverses_of(self.mul))
 
     @property
     def order(self) -> int:
@@ -87,14 +89,73 @@ class FiniteGroup(ABC):
         """A few elements whose products are the whole group; none for the trivial group."""
         return tuple(self.elements[i] for i in tables.generators_of(self.mul))
 
+    @property
+    def generator_count(self) -> int:
+        """The length of `generators`."""
+        return len(self.generators)
+
+    @property
+    def algebra_count(self) -> int:
+        """0: there is no Lie algebra."""
+        return 0
+
+    def factors(self, g: Element | int) -> tuple[Factor, ...]:
+        """An element (or its index) as a word of places in `generators`."""
+        return self._words[self.index(g)]
+
+    @cached_property
+    def _words(self) -> tuple[Indices, ...]:
+        return tables.words(self.mul, [g.index for g in self.generators])
+
     @cached_property
     def is_abelian(self) -> bool:
         """Whether g @ h = h @ g for all elements."""
         return bool((self.mul == self.mul.T).all())
 
+    @cached_property
+    def regular(self) -> Representation:
+        """ρ(g) e_h = e_{gh}, of dimension `order`, in the order of the elements."""
+        images = tables.permutation_matrices(self.mul[[g.index for g in self.generators]])
+        return Representation(self, images, np.zeros((0, self.order, self.order)), "regular")
+
+    @cached_property
+    def trivial(self) -> Representation:
+        """ρ(g) = 1."""
+        return one(self)
+
+    @cached_property
+    def natural(self) -> Representation:
+        """The permutations or matrices in which the group was written down."""
+        if self.concrete is None:
+            raise GroupError(
+                f"natural: {self} was not written down as permutations or matrices. "
+                "Use group.regular, group.irreps or groups.representation."
+            )
+        images = self.concrete[[g.index for g in self.generators]]
+        return explicit(self, images, np.zeros((0, *images.shape[1:])))
+
+    @cached_property
+    def irreps(self) -> tuple[Representation, ...]:
+        """All irreducible representations over the reals, orthogonal, the trivial one first."""
+        found = irreps.images(self.mul)
+        return tuple(
+            Representation(self, images, np.zeros((0, *images.shape[1:])), f"irrep({i})")
+            for i, images in enumerate(found)
+        )
+
+    def irrep(self, i: int) -> Representation:
+        """`irreps[i]`."""
+        if not 0 <= i < len(self.irreps):
+            dims = [rho.dim for rho in self.irreps]
+            raise GroupError(
+                f"i: {self} has no irrep({i}). It has {len(dims)}, of dimensions {dims}: "
+                f"write 0..{len(dims) - 1}."
+            )
+        return self.irreps[i]
+
     def subgroup(self, generators: "Iterable[Element | int]") -> "Subgroup":
         """The subgroup that these elements (or indices of elements) generate."""
-        return Subgroup(self, tables.closure(self.mul, [self._index(g) for g in generators]))
+        return Subgroup(self, tables.closure(self.mul, [self.index(g) for g in generators]))
 
     def subgroups(self, conjugacy: bool = False) -> "tuple[Subgroup, ...]":
         """All subgroups, smallest first; one per conjugacy class if `conjugacy`."""
@@ -106,8 +167,8 @@ class FiniteGroup(ABC):
     def as_subgroup(self, part: "FiniteGroup | Subgroup") -> "Subgroup":
         """`part` as a subgroup of this group.
 
-        A Subgroup of this group is returned as it is. A point group inside a point group is found
-        by its matrices. Any other group is found by its table, and must fit in one place only.
+        A Subgroup of this group is returned as it is. A group written in the same kind of matrices
+        or permutations is found by these, any other by its table, and must fit in one place only.
         """
         if isinstance(part, Subgroup):
             if part.parent == self:
@@ -117,7 +178,7 @@ class FiniteGroup(ABC):
                 "Give group.subgroup([...]) of this group."
             )
         if not isinstance(part, FiniteGroup):
-            raise GroupError(f"part: {part!r} is no group. Give a subgroup of {self}.")
+            raise GroupError(f"part: {part!r} is no finite group. Give a subgroup of {self}.")
         places = self._places(part)
         if len(places) != 1:
             fits = f"fits in {len(places)} ways into" if places else "does not fit into"
@@ -133,46 +194,17 @@ class FiniteGroup(ABC):
             return part.parent == self
         return bool(self._places(part))
 
-    def _index(self, g: Element | int) -> int:
+    def index(self, g: Element | int) -> int:
+        """The index of an element (or of an index, itself); an error if it is of another group."""
         if isinstance(g, Element) and g.group == self:
             return g.index
-        if isinstance(g, (int, np.integer)) and 0 <= g < self.order:
+        if isinstance(g, int | np.integer) and 0 <= g < self.order:
             return int(g)
+        of = f" (it is of {g.group})" if isinstance(g, Element) else ""
         raise GroupError(
-            f"g: {g!r} is not an element of {self}. "
+            f"g: {g!r} is not an element of {self}{of}. "
             f"Give one of group.elements, or an index in 0..{self.order - 1}."
         )
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, FiniteGroup) and self._key() == other._key())
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(self._key())
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-@final
-class TableGroup(FiniteGroup):
-    """An abstract finite group: nothing but its table."""
-
-    def _key(self) -> tuple[Any, ...]:
-        return (self.mul.shape, self.mul.tobytes())
-
-    def _restricted(self, members: Indices, name: str) -> FiniteGroup:
-        names = [self.names[i] for i in members]
-        return TableGroup(tables.restricted(self.mul, members), name, names)
-
-    def _places(self, part: FiniteGroup) -> list[Indices]:
-        return tables.copies_of(part.mul, self.mul)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (TableGroup, (np.array(self.mul), self.name, self.names))
 
 
 @final
@@ -206,7 +238,19 @@ class Subgroup:
     @cached_property
     def left_transversal(self) -> Indices:
         """Indices t, ascending, the lowest of each left coset t K: H is the union of these."""
-        return tables.left_transversal(self.parent.mul, self.embedding)
+        return tables.right_transversal(self.parent.mul.T, self.embedding)
+
+    @cached_property
+    def right_cosets(self) -> tuple[Indices, ...]:
+        """The right cosets K t, in the order of `right_transversal`; column i is embedding[i] t."""
+        members = list(self.embedding)
+        return tuple(tuple(self.parent.mul[members, t].tolist()) for t in self.right_transversal)
+
+    @cached_property
+    def left_cosets(self) -> tuple[Indices, ...]:
+        """The left cosets t K, in the order of `left_transversal`; column i is t embedding[i]."""
+        members = list(self.embedding)
+        return tuple(tuple(self.parent.mul[t, members].tolist()) for t in self.left_transversal)
 
     @property
     def is_normal(self) -> bool:
@@ -216,9 +260,3 @@ class Subgroup:
     def __repr__(self) -> str:
         names = [self.parent.names[i] for i in self.embedding]
         return f"{self.parent}{{{', '.join(names)}}}"
-
-
-def _frozen(array: Table) -> Table:
-    array = np.array(array, dtype=np.int64)
-    array.setflags(write=False)
-    return array

@@ -37,7 +37,7 @@ class PlanarGroup:
         shift: (dy, dx) in pixels, down and right; whole numbers where the group is exact.
         point: an element of `point_group` (or its index); the identity if left out.
         """
-        index = self.point_group.identity.index if point is None else self.point_group._index(point)
+        index = self.point_group.identity.index if point is None else self.point_group.index(point)
         return PlanarElement(
             self, _checked_shift(shift, self.exact), self.point_group.elements[index]
         )

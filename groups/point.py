@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from relaxeq.errors import GroupError
 from relaxeq.groups import tables
 from relaxeq.groups.finite import FiniteGroup
-from relaxeq.groups.standard import cyclic, dihedral, dihedral_names, power_names
+from relaxeq.groups.standard import dihedral_names, power_names, reflections, rotations
 from relaxeq.groups.tables import Indices, Table
 
 _ALIASES = {"e": "C1", "p1": "C1", "p2": "C2", "p3": "C3", "p4": "C4", "p6": "C6"}
@@ -29,7 +29,7 @@ class PointGroup(FiniteGroup):
     def __init__(
         self, mul: Table, matrices: NDArray[Any], name: str, names: tuple[str, ...] | None = None
     ) -> None:
-        super().__init__(mul, name, names)
+        super().__init__(mul, name, names, np.array(matrices, float))
         self.matrices: NDArray[Any] = np.array(matrices)
         self.matrices.setflags(write=False)
 
@@ -56,10 +56,8 @@ class PointGroup(FiniteGroup):
     def _places(self, part: FiniteGroup) -> list[Indices]:
         if not isinstance(part, PointGroup):
             return tables.copies_of(part.mul, self.mul)
-        close = np.isclose(part.matrices[:, None], self.matrices[None], atol=1e-9).all(axis=(2, 3))
-        return (
-            [tuple(np.flatnonzero(close.any(axis=0)).tolist())] if close.any(axis=1).all() else []
-        )
+        exact = tables.same_matrices(part.matrices, self.matrices)
+        return [exact] if exact else []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (PointGroup, (np.array(self.mul), np.array(self.matrices), self.name, self.names))
@@ -83,10 +81,10 @@ def point_group(name: str) -> PointGroup:
             f"or one of {', '.join(_ALIASES)}."
         )
     family, n = known[1], int(known[2])
-    abstract = cyclic(n) if family == "C" else dihedral(n)
-    names = power_names(n) if family == "C" else dihedral_names(n)
     printed = _LATTICE_NAMES.get(known[0], known[0])
-    return PointGroup(abstract.mul, _matrices(family, n), printed, names)
+    if family == "C":
+        return PointGroup(tables.cyclic(n), _exact(rotations(n), n), printed, power_names(n))
+    return PointGroup(tables.dihedral(n), _exact(reflections(n), n), printed, dihedral_names(n))
 
 
 def p1() -> PointGroup:
@@ -119,10 +117,5 @@ def p4m() -> PointGroup:
     return point_group("D4")
 
 
-def _matrices(family: str, n: int) -> NDArray[Any]:
-    angles = 2 * np.pi * np.arange(n) / n
-    c, s = np.cos(angles), np.sin(angles)
-    rotations: NDArray[np.float64] = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)
-    flips = rotations @ np.diag([1.0, -1.0])
-    matrices: NDArray[Any] = rotations if family == "C" else np.concatenate([rotations, flips])
-    return np.rint(matrices).astype(np.int64) if n in (1, 2, 4) else matrices
+def _exact(matrices: NDArray[np.float64], n: int) -> NDArray[Any]:
+    return matrices.astype(np.int64) if n in (1, 2, 4) else matrices

@@ -1,12 +1,21 @@
 """Arithmetic on Cayley tables: mul[i, j] is the index of element i times element j."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Table = NDArray[np.int64]
+Matrices = NDArray[Any]
 Indices = tuple[int, ...]
+
+
+def frozen(array: Table) -> Table:
+    """A read-only copy."""
+    array = np.array(array, dtype=np.int64)
+    array.setflags(write=False)
+    return array
 
 
 def identity_of(mul: Table) -> int:
@@ -43,6 +52,20 @@ def generators_of(mul: Table) -> Indices:
     return tuple(chosen)
 
 
+def words(mul: Table, generators: Sequence[int]) -> tuple[Indices, ...]:
+    """A shortest word for every element, as places in the list of generators."""
+    found: dict[int, Indices] = {identity_of(mul): ()}
+    frontier = list(found)
+    while frontier:
+        i = frontier.pop(0)
+        for place, generator in enumerate(generators):
+            product = int(mul[i, generator])
+            if product not in found:
+                found[product] = (*found[i], place)
+                frontier.append(product)
+    return tuple(found[i] for i in range(len(mul)))
+
+
 def subgroups_of(mul: Table) -> list[Indices]:
     """All subgroups by order, then by indices: joins of cyclic ones until none is new."""
     cyclic = {closure(mul, (i,)) for i in range(len(mul))}
@@ -66,11 +89,6 @@ def right_transversal(mul: Table, subgroup: Sequence[int]) -> Indices:
     """The lowest index of every right coset K t, ascending: H is the union of these cosets."""
     cosets = {tuple(sorted(mul[list(subgroup), t].tolist())) for t in range(len(mul))}
     return tuple(sorted(coset[0] for coset in cosets))
-
-
-def left_transversal(mul: Table, subgroup: Sequence[int]) -> Indices:
-    """The lowest index of every left coset t K, ascending."""
-    return right_transversal(mul.T, subgroup)
 
 
 def restricted(mul: Table, members: Sequence[int]) -> Table:
@@ -146,3 +164,31 @@ def copies_of(small: Table, big: Table) -> list[Indices]:
     return [
         s for s in same_order if next(isomorphisms(small, restricted(big, s)), None) is not None
     ]
+
+
+def cyclic(n: int) -> Table:
+    """The table of C_n, element k being r^k."""
+    k = np.arange(n)
+    table: Table = (k[:, None] + k) % n
+    return table
+
+
+def dihedral(n: int) -> Table:
+    """The table of D_n, element k + n f being r^k s^f."""
+    f, k = np.divmod(np.arange(2 * n), n)
+    turned: Table = (k[:, None] + (1 - 2 * f[:, None]) * k) % n
+    return turned + n * (f[:, None] ^ f)
+
+
+def permutation_matrices(actions: Table) -> Matrices:
+    """Matrices of shape (k, d, d) with M[k] e_j = e_{actions[k, j]}; actions has shape (k, d)."""
+    matrices: Matrices = np.eye(actions.shape[1])[:, actions].transpose(1, 0, 2)
+    return matrices
+
+
+def same_matrices(small: Matrices | None, big: Matrices | None) -> Indices:
+    """Sorted places of the small list's matrices in the big list; empty if one is missing."""
+    if small is None or big is None or small.shape[1:] != big.shape[1:]:
+        return ()
+    close = np.isclose(small[:, None], big[None], atol=1e-9).all(axis=(2, 3))
+    return tuple(np.flatnonzero(close.any(0)).tolist()) if close.any(1).all() else ()

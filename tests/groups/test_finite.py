@@ -72,9 +72,9 @@ def test_elements_of_different_groups_do_not_multiply():
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, "4", True, None])
 def test_order_must_be_positive(bad):
-    with pytest.raises(GroupError, match=r"not a whole number from 1. Write cyclic\(4\)"):
+    with pytest.raises(GroupError, match=r"not a whole number from 1: cyclic\(4\)"):
         unwrap(groups.cyclic)(bad)
-    with pytest.raises(GroupError, match=r"Write dihedral\(4\)"):
+    with pytest.raises(GroupError, match=r"dihedral\(4\)"):
         unwrap(groups.dihedral)(bad)
 
 
@@ -141,15 +141,23 @@ def test_as_subgroup_by_matrices():
 
 
 def test_as_subgroup_by_table():
-    D3, D4 = groups.dihedral(3), groups.dihedral(4)
-    assert D3.as_subgroup(groups.cyclic(3)).embedding == (0, 1, 2)
-    assert D4.as_subgroup(groups.cyclic(4)).embedding == (0, 1, 2, 3)
-    assert D4.is_subgroup(groups.cyclic(2))
+    S3, D4 = groups.symmetric(3), groups.dihedral(4)
+    assert S3.as_subgroup(groups.cyclic(3)).embedding == (0, 3, 4)
+    assert S3.as_subgroup(groups.dihedral(3)).order == 6
+    assert D4.as_subgroup(groups.from_cayley_table(groups.cyclic(4).mul)).embedding == (0, 1, 2, 3)
+    assert S3.is_subgroup(groups.cyclic(2))
     assert not D4.is_subgroup(groups.cyclic(3))
-    with pytest.raises(GroupError, match="C2 fits in 5 ways into D4"):
-        D4.as_subgroup(groups.cyclic(2))
+    with pytest.raises(GroupError, match="C2 fits in 3 ways into S3"):
+        S3.as_subgroup(groups.cyclic(2))
     with pytest.raises(GroupError, match="C3 does not fit into D4"):
         D4.as_subgroup(groups.cyclic(3))
+
+
+def test_as_subgroup_by_what_was_written_down():
+    assert groups.dihedral(4).as_subgroup(groups.cyclic(2)).embedding == (0, 2)
+    swap = groups.from_permutations([(0, 2, 1)])
+    S3 = groups.symmetric(3)
+    assert [S3.names[i] for i in S3.as_subgroup(swap).embedding] == ["e", "(1 2)"]
 
 
 def test_as_subgroup_of_a_subgroup():
@@ -159,5 +167,5 @@ def test_as_subgroup_of_a_subgroup():
     assert not groups.p4m().is_subgroup(half)
     with pytest.raises(GroupError, match="is a subgroup of p4, not of p4m"):
         groups.p4m().as_subgroup(half)
-    with pytest.raises(GroupError, match="is no group"):
+    with pytest.raises(GroupError, match="'C2' is no finite group"):
         unwrap(type(p4).as_subgroup)(p4, "C2")

@@ -1,0 +1,108 @@
+"""Equivariant linear maps: orthonormal bases of Hom_G(ρ_in, ρ_out)."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import numpy as np
+
+from relaxeq.errors import GroupError
+from relaxeq.groups import nullspace, orbits, schur
+from relaxeq.groups.abstract import Floats
+from relaxeq.groups.canonical import canonical_rows
+from relaxeq.groups.constructions import change_of_basis, matrices
+from relaxeq.groups.finite import FiniteGroup
+from relaxeq.groups.representation import Representation
+
+_log = logging.getLogger(__name__)
+_SLOW = 2.0  # seconds after which a user wants to know where they went
+
+
+def equivariant_basis(rho_in: Representation, rho_out: Representation) -> Floats:
+    """A basis B of shape (K, d_out, d_in) of all W with W ρ_in(g) = ρ_out(g) W for every g.
+
+    Orthonormal: Σ B_k B_l = δ_kl over entries. K = ⟨χ_out, χ_in⟩ for finite groups. The same on
+    every machine, cached on the values of its arguments, and read-only. What takes longer than two
+    seconds is logged as a warning with its time. (Paper, Eq. 10: vec(W) = Σ_i B_i u_i + v.)
+    """
+    if rho_in.group != rho_out.group:
+        raise GroupError(
+            f"rho_out: it is of {rho_out.group}, and rho_in of {rho_in.group}. "
+            "Restrict both to one group: groups.restricted(rho, subgroup)."
+        )
+    with _reported(rho_in, rho_out):
+        return _assembled(rho_in, rho_out)
+
+
+@lru_cache(maxsize=256)
+def _assembled(rho_in: Representation, rho_out: Representation) -> Floats:
+    """Blocks between the summands, one after the other, rows first."""
+    found = []
+    row = 0
+    for out in rho_out.terms:
+        column = 0
+        for into in rho_in.terms:
+            block = _block(into, out)
+            padded = np.zeros((len(block), rho_out.dim, rho_in.dim))
+            padded[:, row : row + out.dim, column : column + into.dim] = block
+            found.append(padded)
+            column += into.dim
+        row += out.dim
+    basis = np.concatenate(found)
+    basis.setflags(write=False)
+    return basis
+
+
+@lru_cache(maxsize=1024)
+def _block(rho_in: Representation, rho_out: Representation) -> Floats:
+    if rho_in.is_permutation and rho_out.is_permutation:
+        return orbits.basis(rho_in, rho_out)
+    if isinstance(rho_in.group, FiniteGroup):
+        return _through_orthogonal(rho_in, rho_out)
+    if schur.applies(rho_in, rho_out):
+        return schur.basis(rho_in, rho_out)
+    return nullspace.basis(rho_in, rho_out)
+
+
+def _through_orthogonal(rho_in: Representation, rho_out: Representation) -> Floats:
+    """A finite group's ρ is T⁻¹ ρ' T with ρ' orthogonal; Hom is carried back from there."""
+    t_in, t_out = _orthogonaliser(rho_in), _orthogonaliser(rho_out)
+    orthogonal = schur.basis(_by(rho_in, t_in), _by(rho_out, t_out))
+    if t_in is None and t_out is None:
+        return orthogonal
+    left = np.eye(rho_out.dim) if t_out is None else np.linalg.inv(t_out)
+    right = np.eye(rho_in.dim) if t_in is None else t_in
+    carried = (left @ orthogonal @ right).reshape(len(orthogonal), -1)
+    rows = np.linalg.qr(carried.T)[0].T
+    return canonical_rows(rows).reshape(orthogonal.shape)
+
+
+def _orthogonaliser(rho: Representation) -> Floats | None:
+    """T with TᵀT = Σ_g ρ(g)ᵀρ(g) / |G|, or None where ρ is orthogonal already."""
+    if rho.is_orthogonal:
+        return None
+    listed = matrices(rho)
+    invariant = np.einsum("gji,gjk->ik", listed, listed) / len(listed)
+    upper: Floats = np.linalg.cholesky(invariant).T
+    return upper
+
+
+def _by(rho: Representation, t: Floats | None) -> Representation:
+    return rho if t is None else change_of_basis(rho, t)
+
+
+@contextmanager
+def _reported(rho_in: Representation, rho_out: Representation) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - start
+    if seconds > _SLOW:
+        _log.warning(
+            "equivariant_basis of %s, %d×%d, took %.1f s; it is cached now",
+            rho_in.group,
+            rho_out.dim,
+            rho_in.dim,
+            seconds,
+        )
