@@ -37,14 +37,18 @@ class RunFolder:
         self._write(lambda: self.path.mkdir(parents=True, exist_ok=True))
 
     def save(self, checkpoint: Checkpoint, history: History) -> None:
-        """Write both files; on failure the previous ones stay as they were."""
+        """Write both files, each whole or not at all.
+
+        The history goes first: stopped in between, the older checkpoint still finds its own rows
+        at the head of the newer history.
+        """
         tensors = {f"network/{k}": v for k, v in checkpoint.network.items()}
         tensors |= {f"optimizer/{k}": v for k, v in checkpoint.optimizer.items()}
         tensors = {k: v.detach().contiguous().clone() for k, v in tensors.items()}
         meta = {"relaxeq": json.dumps(checkpoint.state)}
         lines = "".join(json.dumps(row) + "\n" for row in history)
-        self._write(lambda: self._replace(TENSORS, lambda p: save_file(tensors, p, meta)))
         self._write(lambda: self._replace(LINES, lambda p: p.write_text(lines, "utf-8")))
+        self._write(lambda: self._replace(TENSORS, lambda p: save_file(tensors, p, meta)))
 
     def load(self) -> tuple[Checkpoint, History] | None:
         """The last checkpoint and the history up to it, or None in a fresh folder."""
@@ -55,14 +59,20 @@ class RunFolder:
             with safe_open(file, framework="pt") as opened:
                 state = json.loads(opened.metadata()["relaxeq"])
                 tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-            rows = [json.loads(line) for line in (self.path / LINES).read_text("utf-8").splitlines()]
+            rows = self._rows(state["epoch"])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"run_dir={str(self.path)!r} holds a damaged checkpoint ({error}): choose another "
                 f"run_dir, or delete {file}."
             ) from error
         network = _part(tensors, "network/")
-        return Checkpoint(network, _part(tensors, "optimizer/"), state), rows[: state["epoch"]]
+        return Checkpoint(network, _part(tensors, "optimizer/"), state), rows
+
+    def _rows(self, epochs: int) -> History:
+        lines = (self.path / LINES).read_text("utf-8").splitlines()[:epochs]
+        if len(lines) < epochs:
+            raise ValueError(f"{LINES} has {len(lines)} rows, not {epochs}")
+        return [json.loads(line) for line in lines]
 
     def _replace(self, name: str, write: Any) -> None:
         fresh = self.path / f".{name}.new"
