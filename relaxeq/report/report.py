@@ -1,0 +1,122 @@
+"""Report: the learned symmetry of a network, to print, save, plot and compare."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+from rich.console import RenderableType
+
+from relaxeq.errors import CheckpointError, SpecError
+from relaxeq.recipe import FitResult, LearnedPrior
+from relaxeq.report.files import PathLike, write_text
+from relaxeq.report.health import warnings_of
+from relaxeq.report.picture import layers_figure, save_figure
+from relaxeq.report.rows import Row, others_of, rows_of
+from relaxeq.report.text import headline, markdown, plain, renderable
+
+
+@final
+@dataclass(frozen=True)
+class Report:
+    """Table 4 of a fit, and what belongs beside it.
+
+    `evidence` and `log_likelihood` are in nats per training datum (of `count`), `test_nll` in nats
+    per datum, `test_accuracy` in [0, 1]; both None without test data. `rows` are paths of relaxed
+    layers, `others` biases and plain modules, which take no part in the shares. `warnings` are
+    sentences about what deserves a second look.
+    """
+
+    objective: str
+    evidence: float
+    log_likelihood: float
+    count: int
+    epochs: int
+    test_nll: float | None
+    test_accuracy: float | None
+    rows: tuple[Row, ...]
+    others: tuple[LearnedPrior, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """P of the whole network: its parameters under a prior."""
+        return sum(row.size for row in self.rows) + sum(prior.size for prior in self.others)
+
+    @property
+    def headline(self) -> str:
+        """Objective, evidence and test figures in one line."""
+        figures = (self.evidence, self.test_nll, self.test_accuracy, self.count)
+        return headline(self.objective, *figures)
+
+    def __str__(self) -> str:
+        return plain(self.__rich__())
+
+    def __rich__(self) -> RenderableType:
+        return renderable(self.headline, self.rows, self.others, self.warnings)
+
+    def to_json(self, path: PathLike | None = None) -> str:
+        """The report as JSON text, which `read_report` reads; written to `path` if given."""
+        text = json.dumps(_encode(asdict(self)), indent=2, allow_nan=False, ensure_ascii=False)
+        return write_text(text + "\n", path)
+
+    def to_markdown(self, path: PathLike | None = None) -> str:
+        """The report as markdown tables; written to `path` if given."""
+        return write_text(markdown(self.headline, self.rows, self.others, self.warnings), path)
+
+    def plot(self, path: PathLike) -> None:
+        """Draw shares and precisions per layer (Figure 3) to a .png, .pdf or .svg file."""
+        save_figure(layers_figure(self.rows), path)
+
+
+def summary(result: FitResult) -> Report:
+    """The learned symmetry of a fitted network: a row per relaxed layer and path (Table 4)."""
+    if not isinstance(result, FitResult):
+        raise SpecError(
+            f"result={type(result).__name__}(...) is not what relaxeq.fit returned: pass that."
+        )
+    rows = rows_of(result)
+    return Report(
+        objective=result.objective,
+        evidence=result.evidence,
+        log_likelihood=result.log_likelihood,
+        count=result.count,
+        epochs=len(result.history),
+        test_nll=result.metrics.get("test_nll"),
+        test_accuracy=result.metrics.get("test_accuracy"),
+        rows=rows,
+        others=others_of(result),
+        warnings=warnings_of(result, rows),
+    )
+
+
+def read_report(path: PathLike) -> Report:
+    """The report that `Report.to_json` wrote. Raises CheckpointError for any other file."""
+    try:
+        return report_from(json.loads(Path(path).read_text("utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"path={str(path)!r} holds no report ({error}): give a file that "
+            "relaxeq.summary(result).to_json(path) wrote."
+        ) from error
+
+
+def report_from(values: dict[str, Any]) -> Report:
+    """The report of parsed JSON."""
+    rows = tuple(Row(**_decode(row)) for row in values["rows"])
+    others = tuple(LearnedPrior(**_decode(prior)) for prior in values["others"])
+    warnings = tuple(values["warnings"])
+    return Report(**values | {"rows": rows, "others": others, "warnings": warnings})
+
+
+def _encode(value: Any) -> Any:
+    """JSON has no ∞: it becomes the text "inf"."""
+    if isinstance(value, dict):
+        return {key: _encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    return "inf" if value == float("inf") else value
+
+
+def _decode(values: dict[str, Any]) -> dict[str, Any]:
+    return values | {"precision": float(values["precision"])}
