@@ -1,14 +1,17 @@
 """Options of a fit: a frozen value that prints, compares and travels in checkpoints."""
 
+import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, final
+from typing import Any, final, get_args
 
 from relaxeq.curvature import Fisher
 from relaxeq.errors import SpecError
 from relaxeq.evidence import MacKay, Update
-from relaxeq.likelihoods import Likelihood
+from relaxeq.likelihoods import Likelihood, likelihood_from
 
 OBJECTIVES = ("laplace", "map")
+FISHERS = get_args(Fisher)
+MANY = 10**12  # seeds derived from an option fit in 64 bits
 
 
 @final
@@ -40,13 +43,26 @@ class Options:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        if not self.lr > 0:
-            raise SpecError(f"lr={self.lr} must be positive.")
-        for name in ("update_every", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise SpecError(f"{name}={getattr(self, name)} must be at least 1 epoch.")
-        if self.burn_in < 0:
-            raise SpecError(f"burn_in={self.burn_in} must not be negative.")
+        if not (_is(self.lr, float, int) and 0 < self.lr < math.inf):
+            raise SpecError(f"lr={self.lr!r} must be a positive, finite number.")
+        self._check_whole("burn_in", 0, MANY)
+        self._check_whole("update_every", 1, MANY)
+        self._check_whole("evaluate_every", 1, MANY)
+        self._check_whole("seed", -MANY, MANY)
+        for name in ("fisher", "final_fisher"):
+            if getattr(self, name) not in FISHERS:
+                raise SpecError(f"{name}={getattr(self, name)!r} must be 'mc' or 'exact'.")
+        if not isinstance(self.update, Update):
+            raise SpecError(
+                f"update={self.update!r} must be an Update: write MacKay() or Adam() of "
+                "relaxeq.evidence."
+            )
+        likelihood_from(self.likelihood)
+
+    def _check_whole(self, name: str, least: int, most: int) -> None:
+        value = getattr(self, name)
+        if not (_is(value, int) and least <= value <= most):
+            raise SpecError(f"{name}={value!r} must be a whole number from {least} to {most}.")
 
     def record(self) -> dict[str, Any]:
         """What a checkpoint must agree with to be continued, as plain JSON values."""
@@ -56,7 +72,13 @@ class Options:
 
 
 def check_objective(objective: str, epochs: int) -> None:
+    """Raise SpecError unless `fit` knows the objective and has an epoch to train."""
     if objective not in OBJECTIVES:
         raise SpecError(f"objective={objective!r} must be 'laplace' or 'map'.")
-    if not isinstance(epochs, int) or epochs < 1:
+    if not (_is(epochs, int) and epochs >= 1):
         raise SpecError(f"epochs={epochs!r} must be a positive integer.")
+
+
+def _is(value: object, *kinds: type) -> bool:
+    """Whether a value is of these kinds; True and False are no numbers."""
+    return isinstance(value, kinds) and not isinstance(value, bool)
