@@ -9,6 +9,7 @@ from torch import Tensor
 
 Features = Float[Tensor, "batch *feature"]
 Image = Float[Tensor, "batch channel row col"]
+HalvedImage = Float[Tensor, "batch channel row//2 col//2"]
 Expanded = Float[Tensor, "batch block shared feature"]
 Gram = Float[Tensor, "block feature feature"]
 InputGram = Float[Tensor, "block in in"]
@@ -25,6 +26,7 @@ __all__ = [
     "Expanded",
     "Features",
     "Gram",
+    "HalvedImage",
     "Image",
     "InputGram",
     "Labels",

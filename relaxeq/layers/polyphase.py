@@ -1,12 +1,11 @@
 """Polyphase subsampling: halving a grid without losing equivariance (App. F.2)."""
 
 import torch
-from torch import Tensor
 
-from relaxeq.shapes import Image
+from relaxeq.shapes import HalvedImage, Image
 
 
-def polyphase(x: Image) -> Image:
+def polyphase(x: Image) -> HalvedImage:
     """Keep, per datum, the one of four phases x[..., i::2, j::2] with the largest |value|.
 
     The maximum is the l∞ norm over all channels and pixels, so a whole layer shares one phase. For
