@@ -72,9 +72,9 @@ def _or_zero(gradient: Tensor | None, like: Tensor) -> Tensor:
 def _call(name: str, x: Tensor, z: Tensor, batch: int) -> Call:
     if len(x) != batch or len(z) != batch:
         raise SiteError(
-            f"parameter {name!r} maps {len(x)} rows to {len(z)} where the network got {batch} data: "
-            "a site needs the batch alone on the first axis. Keep it there (nn.Linear takes further "
-            "axes between batch and features)."
+            f"parameter {name!r} maps {len(x)} rows to {len(z)} where the network got {batch} data:"
+            " a site needs the batch alone on the first axis. Keep it there (nn.Linear takes "
+            "further axes between batch and features)."
         )
     return Call(x.detach(), z, get_gradient_edge(z) if z.requires_grad else None)
 
