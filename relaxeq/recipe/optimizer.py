@@ -6,12 +6,13 @@ from typing import final
 import torch
 from torch import nn
 
+from relaxeq.errors import SpecError
 from relaxeq.recipe.priors import PriorGroup
 
 
 @final
 class ProximalAdam:
-    """Minimises −log p(D|θ)/N + Σ α‖θ‖²/(2N): Adam on the first term, a proximal step on the second.
+    """Minimises −log p(D|θ)/N + Σ α‖θ‖²/(2N): Adam on the first, a proximal step on the second.
 
     After Adam's step with preconditioner 1/(√v̂ + ε) each weight is divided by
     1 + lr·(α/N)/(√v̂ + ε), the exact minimiser of its prior term in that metric. The fixed point is
@@ -23,8 +24,11 @@ class ProximalAdam:
         self, net: nn.Module, groups: tuple[PriorGroup, ...], count: int, lr: float
     ) -> None:
         self.parameters = {n: p for n, p in net.named_parameters() if p.requires_grad}
+        if not self.parameters:
+            raise SpecError("net has no parameter that requires grad: write net.requires_grad_().")
         self.count = count
         self.adam = torch.optim.Adam(list(self.parameters.values()), lr=lr)
+        self.adam.zero_grad(set_to_none=True)  # of what ran before: it is no part of this run
         self.owner = {name: group.name for group in groups for name in group.parameters}
 
     def step(self, lr: float, precisions: Mapping[str, float]) -> None:
