@@ -54,7 +54,9 @@ def evaluate(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood) ->
     if not count:
         raise DataError("test_loader gave no data: pass at least one (x, y) batch, or None.")
     metrics = {"test_nll": total / count}
-    return metrics | ({"test_accuracy": right / count} if isinstance(likelihood, Categorical) else {})
+    return metrics | (
+        {"test_accuracy": right / count} if isinstance(likelihood, Categorical) else {}
+    )
 
 
 def check_complete(seen: int, count: int, epoch: int) -> None:

@@ -26,6 +26,7 @@ from relaxeq.recipe.options import Options, check_objective
 from relaxeq.recipe.priors import PriorGroup, prior_groups, terms_of, write_precisions
 from relaxeq.recipe.progress import Progress
 from relaxeq.recipe.result import FitResult, History, learned_priors
+from relaxeq.recipe.seeds import Randomness, epoch_seed
 
 
 def fit(
@@ -51,8 +52,8 @@ def fit(
     """
     options = options or Options()
     check_objective(objective, epochs)
-    with torch.random.fork_rng():
-        run = _Run(net, train_loader, test_loader, epochs, objective, options)
+    with Randomness(train_loader, options.seed) as randomness:
+        run = _Run(net, train_loader, test_loader, epochs, objective, options, randomness)
         folder = RunFolder(run_dir) if run_dir is not None else None
         run.train(folder)
         return run.result()
@@ -70,12 +71,14 @@ class _Run:
         epochs: int,
         objective: str,
         options: Options,
+        randomness: Randomness,
     ) -> None:
         self.net, self.loader, self.test_loader = net, train_loader, test_loader
         self.epochs, self.objective, self.options = epochs, objective, options
+        self.randomness = randomness
         self.likelihood = likelihood_from(options.likelihood)
         self.groups: tuple[PriorGroup, ...] = prior_groups(net)
-        self._seed(0)
+        randomness.start(0)
         self.count = inspect(net, train_loader, self.likelihood, "train_loader")
         self.precisions = {group.name: group.precision for group in self.groups}
         self.moments: Moments = {}
@@ -96,14 +99,19 @@ class _Run:
 
     def _epoch(self, epoch: int) -> dict[str, Any]:
         start = time.perf_counter()
-        self._seed(epoch)
+        self.randomness.start(epoch)
         row: dict[str, Any] = {"epoch": epoch + 1, "train_nll": self._pass(epoch)}
         last = epoch + 1 == self.epochs
         if self._updates(epoch):
             row |= self._update(epoch)
-        if self.test_loader is not None and (last or (epoch + 1) % self.options.evaluate_every == 0):
+        if self.test_loader is not None and (
+            last or (epoch + 1) % self.options.evaluate_every == 0
+        ):
             row |= evaluate(self.net, self.test_loader, self.likelihood)
-        return row | {"lr": self._rate(epoch) * self.options.lr, "seconds": time.perf_counter() - start}
+        return row | {
+            "lr": self._rate(epoch) * self.options.lr,
+            "seconds": time.perf_counter() - start,
+        }
 
     def _pass(self, epoch: int) -> float:
         """One pass over the training data; the mean NLL on the way, in nats."""
@@ -137,7 +145,7 @@ class _Run:
 
     def _estimate(self, fisher: Fisher, epoch: int) -> Estimate:
         device = next(self.net.parameters()).device
-        draws = torch.Generator(device).manual_seed(self.options.seed * 1_000_003 + epoch)
+        draws = torch.Generator(device).manual_seed(epoch_seed(self.options.seed, epoch))
         self.net.eval()
         return estimate(self.net, self.loader, self.likelihood, fisher, draws)
 
@@ -147,12 +155,6 @@ class _Run:
 
     def _rate(self, epoch: float) -> float:
         return 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
-
-    def _seed(self, epoch: int) -> None:
-        torch.manual_seed(self.options.seed * 1_000_003 + epoch)
-        set_epoch = getattr(self.loader, "set_epoch", None)
-        if set_epoch is not None:
-            set_epoch(epoch)
 
     def _checkpoint(self) -> Checkpoint:
         state = self._settings() | {
@@ -182,6 +184,7 @@ class _Run:
         self.moments = {k: (m[0], m[1], m[2]) for k, m in checkpoint.state["moments"].items()}
 
     def result(self) -> FitResult:
+        self.randomness.start(self.epochs)  # the order of a finished run that is called again, too
         found = self._estimate(self.options.final_fisher, self.epochs)
         terms = terms_of(self.net, self.groups, found.blocks)
         metrics = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
