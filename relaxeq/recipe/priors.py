@@ -1,4 +1,4 @@
-"""Prior groups: which parameters of a network share a precision, and what the evidence sees of them."""
+"""Prior groups: which parameters share a precision, and what the evidence sees of them."""
 
 import math
 from collections.abc import Mapping
@@ -43,10 +43,15 @@ def prior_groups(net: nn.Module) -> tuple[PriorGroup, ...]:
 
 
 def write_precisions(net: nn.Module, precisions: Mapping[str, float]) -> None:
-    """Store the precisions of paths and biases as their prior variances."""
+    """Store the precisions of paths and biases as their prior variances.
+
+    A precision that did not move leaves σ² as it is, to the last bit: 1/(1/σ²) need not be σ².
+    """
     for name, module in net.named_modules():
-        if isinstance(module, GaussianModule) and (name or module.label) in precisions:
-            module.prior_variance = 1.0 / precisions[name or module.label]
+        if isinstance(module, GaussianModule):
+            precision = precisions.get(name or module.label, module.prior_precision)
+            if precision != module.prior_precision:
+                module.prior_variance = 1.0 / precision
 
 
 @torch.no_grad()
