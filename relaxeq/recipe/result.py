@@ -5,6 +5,7 @@ from typing import Any, final
 
 from torch import nn
 
+from relaxeq.errors import SpecError
 from relaxeq.evidence import Term
 from relaxeq.recipe.priors import PriorGroup
 
@@ -28,8 +29,8 @@ class LearnedPrior:
 class FitResult:
     """A trained network and what was learned of its priors.
 
-    `evidence` is log p(D|η)/N in nats per datum (higher is better), from `final_fisher` curvature at
-    the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or plain
+    `evidence` is log p(D|η)/N in nats per datum (higher is better), from `final_fisher` curvature
+    at the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or plain
     parameter; `metrics` the last test NLL (nats per datum) and accuracy, empty without test data.
     """
 
@@ -44,7 +45,10 @@ class FitResult:
 
     def prior(self, name: str) -> LearnedPrior:
         """The prior group of that name, such as "layers.0.paths.CONV"."""
-        return next(found for found in self.priors if found.name == name)
+        named = {found.name: found for found in self.priors}
+        if name not in named:
+            raise SpecError(f"name={name!r} is not a prior of this network: it has {list(named)}.")
+        return named[name]
 
 
 def learned_priors(
