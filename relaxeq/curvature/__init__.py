@@ -1,8 +1,32 @@
 """Curvature: Kronecker factors collected from sites, and the exact truth. Knows no group, no path."""
 
+from relaxeq.curvature.blocks import (
+    Block,
+    CorrectedBlock,
+    DenseBlock,
+    DiagonalBlock,
+    KroneckerBlock,
+)
+from relaxeq.curvature.collect import Fisher, Pass
 from relaxeq.curvature.exact import exact_ggn
-from relaxeq.curvature.kfac import Estimate, Fisher, estimate, kfac
-from relaxeq.curvature.kronecker import KroneckerBlock
+from relaxeq.curvature.flavours import FLAVOURS, Estimate, check_flavour, estimate
+from relaxeq.curvature.kfac import kfac
 from relaxeq.curvature.recording import Batch, checked_batch
 
-__all__ = ["Batch", "Estimate", "Fisher", "KroneckerBlock", "checked_batch", "estimate", "exact_ggn", "kfac"]
+__all__ = [
+    "FLAVOURS",
+    "Batch",
+    "Block",
+    "CorrectedBlock",
+    "DenseBlock",
+    "DiagonalBlock",
+    "Estimate",
+    "Fisher",
+    "KroneckerBlock",
+    "Pass",
+    "check_flavour",
+    "checked_batch",
+    "estimate",
+    "exact_ggn",
+    "kfac",
+]

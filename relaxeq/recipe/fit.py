@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from relaxeq.curvature import Batch, Estimate, Fisher, checked_batch, estimate
+from relaxeq.curvature import Batch, Estimate, Fisher, Pass, checked_batch, estimate
 from relaxeq.evidence import Moments, Term, log_marginal_likelihood
 from relaxeq.likelihoods import likelihood_from
 from relaxeq.recipe.checkpoint import (
@@ -147,7 +147,8 @@ class _Run:
         device = next(self.net.parameters()).device
         draws = torch.Generator(device).manual_seed(epoch_seed(self.options.seed, epoch))
         self.net.eval()
-        return estimate(self.net, self.loader, self.likelihood, fisher, draws)
+        settings = Pass(self.likelihood, fisher, draws)
+        return estimate(self.net, self.loader, settings, self.options.curvature)
 
     def _evidence(self, found: Estimate, terms: dict[str, Term]) -> float:
         total = log_marginal_likelihood(found.log_likelihood, terms, self.precisions)

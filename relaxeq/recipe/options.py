@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, final, get_args
 
-from relaxeq.curvature import Fisher
+from relaxeq.curvature import Fisher, check_flavour
 from relaxeq.errors import SpecError
 from relaxeq.evidence import MacKay, Update
 from relaxeq.likelihoods import Likelihood, likelihood_from
@@ -23,8 +23,9 @@ class Options:
     burn_in         epochs before the first update of prior precisions
     update_every    epochs between updates
     update          how precisions move: MacKay() or Adam(lr=0.1) of relaxeq.evidence
-    fisher          curvature of updates: "mc" (one draw per datum) or "exact" (all classes)
-    final_fisher    curvature of the evidence and table at the end
+    curvature       flavour of curvature, see relaxeq.curvature.estimate: "kfac", "corrected", …
+    fisher          its columns in updates: "mc" (one draw per datum) or "exact" (all classes)
+    final_fisher    its columns in the evidence and table at the end
     evaluate_every  epochs between evaluations on the test loader
     likelihood      "classification", "regression" or a Likelihood
     seed            makes a run repeatable: epoch orders, dropout, Monte-Carlo labels
@@ -35,6 +36,7 @@ class Options:
     burn_in: int = 10
     update_every: int = 5
     update: Update = field(default_factory=MacKay)
+    curvature: str = "kfac"
     fisher: Fisher = "mc"
     final_fisher: Fisher = "exact"
     evaluate_every: int = 5

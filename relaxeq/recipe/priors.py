@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature import KroneckerBlock
+from relaxeq.curvature import Block
 from relaxeq.evidence import Term
 from relaxeq.paths import GaussianModule
 from relaxeq.sites import network_sites
@@ -56,7 +56,7 @@ def write_precisions(net: nn.Module, precisions: Mapping[str, float]) -> None:
 
 @torch.no_grad()
 def terms_of(
-    net: nn.Module, groups: tuple[PriorGroup, ...], blocks: Mapping[str, KroneckerBlock]
+    net: nn.Module, groups: tuple[PriorGroup, ...], blocks: Mapping[str, Block]
 ) -> dict[str, Term]:
     """What the evidence asks of each group: its eigenvalues and squared norm."""
     values = dict(net.named_parameters())
@@ -64,7 +64,7 @@ def terms_of(
 
 
 def _term(
-    group: PriorGroup, values: Mapping[str, Tensor], blocks: Mapping[str, KroneckerBlock]
+    group: PriorGroup, values: Mapping[str, Tensor], blocks: Mapping[str, Block]
 ) -> Term:
     spectra = torch.cat([blocks[name].eigenvalues() for name in group.parameters])
     if math.isinf(group.precision):  # off: the weights it keeps play no part

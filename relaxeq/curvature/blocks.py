@@ -1,0 +1,154 @@
+"""Blocks: the curvature of one parameter, and what the evidence asks of it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import torch
+from torch import Tensor
+
+from relaxeq.errors import NumericsError, SpecError
+from relaxeq.shapes import Gram, InputGram, Matrix, OutputGram, Vector, Weight
+from relaxeq.sites import Site
+
+
+class Block(ABC):
+    """A positive semi-definite approximation of H = Σ_n J_nᵀ Λ_n J_n for one parameter.
+
+    Summed over the data set, in nats, not averaged (§5, App. C).
+    """
+
+    site: Site
+
+    @abstractmethod
+    def eigenvalues(self) -> Vector:
+        """All P eigenvalues in float64, none negative, in no promised order."""
+
+    @abstractmethod
+    def dense(self) -> Matrix:
+        """The (P, P) matrix, rows and columns in the order of parameter.flatten()."""
+
+    @property
+    def size(self) -> int:
+        """P, the number of parameters."""
+        blocks, out, in_ = self.site.shape
+        return blocks * out * in_
+
+    def logdet(self, delta: float) -> Tensor:
+        """Log det(H + δ I) in nats, δ > 0 a prior precision."""
+        if not delta > 0:
+            raise SpecError(f"delta={delta} of logdet must be positive: it is a prior precision.")
+        return (self.eigenvalues() + delta).log().sum()
+
+    def trace(self) -> Tensor:
+        """Σ λ."""
+        return self.eigenvalues().sum()
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class KroneckerBlock(Block):
+    """H ≈ ⊕_b A_b ⊗ G_b · scale: A_b = Σ a aᵀ, G_b = Σ g Λ gᵀ, scale = 1/(N S)."""
+
+    site: Site
+    inputs: InputGram
+    outputs: OutputGram
+    scale: float
+
+    def dense(self) -> Matrix:
+        products = torch.einsum("boq,bip->boiqp", self.outputs, self.inputs) * self.scale
+        return block_diagonal(self.site, products.flatten(3).flatten(1, 2))
+
+    @cached_property
+    def factor_eigenvalues(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues of A (block, in) and G (block, out) in float64, clamped at 0."""
+        return tuple(torch.linalg.eigvalsh(checked(f)).clamp_min(0.0) for f in self.factors)  # type: ignore[return-value]
+
+    @cached_property
+    def factor_bases(self) -> tuple[Tensor, Tensor]:
+        """Orthonormal eigenvectors of A (block, in, in) and G (block, out, out) in float64, as columns."""
+        return tuple(torch.linalg.eigh(checked(factor))[1] for factor in self.factors)  # type: ignore[return-value]
+
+    @property
+    def factors(self) -> tuple[Gram, Gram]:
+        """(A, G)."""
+        return self.inputs, self.outputs
+
+    def eigenvalues(self) -> Vector:
+        of_a, of_g = self.factor_eigenvalues
+        return (of_g[:, :, None] * of_a[:, None, :]).flatten() * self.scale
+
+    def averaged(self) -> "KroneckerBlock":
+        """G averaged over blocks, as App. C.1 writes it for factored layers."""
+        mean = self.outputs.mean(0, keepdim=True).expand_as(self.outputs)
+        return KroneckerBlock(self.site, self.inputs, mean, self.scale)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class CorrectedBlock(Block):
+    """H ≈ ⊕_b (Q_A ⊗ Q_G) diag(values_b) (Q_A ⊗ Q_G)ᵀ: the diagonal of H in the factors' eigenbasis.
+
+    George et al. (2018). With exact values (all columns of Λ½) its trace is that of the exact GGN
+    and log det(· + δ) ≥ log det(H + δ) by Hadamard and Fischer: a lower bound on the evidence.
+    """
+
+    site: Site
+    bases: tuple[Tensor, Tensor]
+    values: Weight
+
+    def eigenvalues(self) -> Vector:
+        return self.values.double().flatten()
+
+    def dense(self) -> Matrix:
+        of_a, of_g = self.bases
+        vectors = torch.einsum("bou,biv->boiuv", of_g, of_a).flatten(3).flatten(1, 2)
+        scaled = vectors * self.values.double().flatten(1)[:, None, :]
+        return block_diagonal(self.site, scaled @ vectors.mT)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DiagonalBlock(Block):
+    """H ≈ its own diagonal."""
+
+    site: Site
+    values: Weight
+
+    def eigenvalues(self) -> Vector:
+        return self.values.double().flatten()
+
+    def dense(self) -> Matrix:
+        return torch.diag(self.site.flat_from_blocks(self.values))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DenseBlock(Block):
+    """H itself, (P, P) in the order of parameter.flatten()."""
+
+    site: Site
+    matrix: Matrix
+
+    def eigenvalues(self) -> Vector:
+        return torch.linalg.eigvalsh(checked(self.matrix)).clamp_min(0.0)
+
+    def dense(self) -> Matrix:
+        return self.matrix
+
+
+def block_diagonal(site: Site, blocks: Tensor) -> Matrix:
+    """The (P, P) matrix of per-block matrices (block, out·in, out·in), in the parameter's order."""
+    whole = torch.block_diag(*blocks)
+    order = site.flat_from_blocks(
+        torch.arange(len(whole), device=blocks.device).view(site.shape)
+    )
+    return whole[order][:, order]
+
+
+def checked(gram: Tensor) -> Tensor:
+    """The matrix in float64: single precision loses small eigenvalues, and fails on zero factors."""
+    if not torch.isfinite(gram).all():
+        raise NumericsError("a curvature factor is not finite: training has diverged before it.")
+    return gram.double()

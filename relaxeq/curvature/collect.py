@@ -1,0 +1,91 @@
+"""One pass over the data: recordings go to one collector per parameter."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar, final
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.curvature.recording import Batch, Recording, recorded_passes
+from relaxeq.errors import SpecError
+from relaxeq.likelihoods import Likelihood, likelihood_from
+from relaxeq.sites import Site, network_sites
+
+Fisher = Literal["exact", "mc"]
+Root = Callable[[Tensor], Tensor]
+
+
+@final
+@dataclass(frozen=True)
+class Pass:
+    """What is summed: Σ_n J_nᵀ Λ_n J_n of this likelihood, Λ exact or by one draw per datum."""
+
+    likelihood: str | Likelihood = "classification"
+    fisher: Fisher = "exact"
+    generator: torch.Generator | None = None
+
+    def root(self) -> Root:
+        """The function from outputs to columns of Λ½, or to one sampled column."""
+        chosen = likelihood_from(self.likelihood)
+        if self.fisher == "exact":
+            return chosen.hessian_root
+        if self.fisher == "mc":
+            return lambda outputs: chosen.sampled_root(outputs, self.generator)
+        raise SpecError(f"fisher={self.fisher!r} is not 'exact' or 'mc'.")
+
+
+class Collector(ABC):
+    """Running sums for one parameter."""
+
+    @abstractmethod
+    def add_inputs(self, calls: list[Tensor]) -> None:
+        """Take the site inputs x of one batch, one tensor per call of the module."""
+
+    @abstractmethod
+    def add_gradients(self, calls: list[Tensor]) -> None:
+        """Take the output gradients g of the same batch and one column of Λ½, one tensor per call."""
+
+
+C = TypeVar("C", bound=Collector)
+Make = Callable[[str, Site, Tensor], C]
+
+
+@final
+@dataclass(frozen=True)
+class Totals:
+    """Of one pass: Σ log p(y|f) in nats, and N."""
+
+    log_likelihood: float
+    count: int
+
+
+def collect(
+    net: nn.Module, loader: Iterable[Batch], settings: Pass, make: Make[C]
+) -> tuple[dict[str, C], Totals]:
+    """Fill a collector for every trained parameter, made from its name, site and value."""
+    chosen, root = likelihood_from(settings.likelihood), settings.root()
+    collectors = {
+        name: make(name, site, module.get_parameter(own))
+        for name, (module, own, site) in network_sites(net).items()
+    }
+    count, log_likelihood = 0, 0.0
+    for recording in recorded_passes(net, loader, chosen):
+        count += len(recording.outputs)
+        log_likelihood += recording.log_likelihood
+        _feed(recording, root, collectors)
+    return collectors, Totals(log_likelihood, count)
+
+
+def _feed(recording: Recording, root: Root, collectors: Mapping[str, Collector]) -> None:
+    with torch.no_grad():
+        columns = root(recording.outputs)
+        for name, calls in recording.calls.items():
+            collectors[name].add_inputs([call.x for call in calls])
+    last = columns.shape[2] - 1
+    for k in range(last + 1):
+        gradients = recording.gradients(columns[:, :, k], keep=k < last)
+        with torch.no_grad():
+            for name, found in gradients.items():
+                collectors[name].add_gradients(found)
