@@ -5,7 +5,7 @@ READY := .venv/.ready
 .PHONY: help demo test lint clean
 
 help:  ## Show these lines
-	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST) | column -t -s:
+	@sed -n 's,^\([a-z]*\):.*## ,make \1 \t,p' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## Learn layer-wise symmetry from real digits; results in runs/demo
 	$(BIN)/relaxeq demo

@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import jaxtyping
 import pytest
+import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from relaxeq.data import TensorLoader
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(file for top in ("relaxeq", "groups") for file in (ROOT / top).rglob("*.py"))
@@ -63,9 +67,15 @@ def test_a_module_imports_what_is_declared_and_only_extras_inside_functions(file
     assert late <= EXTRAS, "move it to the top of the module"
 
 
+def test_annotations_are_checked_while_tests_run() -> None:
+    with pytest.raises(jaxtyping.TypeCheckError, match="parameter .batch_size."):
+        TensorLoader((torch.zeros(3),), batch_size="3")
+
+
 def test_no_module_is_named_like_one_of_the_standard_library() -> None:
-    stems = {file.parent.name if file.name == "__init__.py" else file.stem for file in FILES}
-    assert not stems & sys.stdlib_module_names
+    names = {file: file.parent.name if file.stem == "__init__" else file.stem for file in FILES}
+    named_alike = [file for file, name in names.items() if name in sys.stdlib_module_names]
+    assert named_alike == []
 
 
 def test_all_modules_import_quietly_and_without_extras() -> None:
