@@ -1,7 +1,8 @@
 """Layouts: how a recorded tensor is read as [batch n, block b, shared s, feature]."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import final
 
@@ -34,6 +35,17 @@ def gram_of(expanded: Expanded) -> Gram:
     return rows.mT @ rows
 
 
+@contextmanager
+def _fitting(pattern: str, tensor: Tensor) -> Iterator[None]:
+    try:
+        yield
+    except EinopsError as error:
+        raise SiteError(
+            f"layout {pattern!r} does not fit a recorded tensor of shape {tuple(tensor.shape)}: "
+            f"{error}. Write the pattern for the module's own axes."
+        ) from error
+
+
 @final
 @dataclass(frozen=True)
 class Rearranged(Layout):
@@ -43,13 +55,8 @@ class Rearranged(Layout):
     sizes: tuple[tuple[str, int], ...] = ()
 
     def expand(self, tensor: Tensor) -> Expanded:
-        try:
+        with _fitting(self.pattern, tensor):
             return rearrange(tensor, self.pattern, **dict(self.sizes))
-        except EinopsError as error:
-            raise SiteError(
-                f"layout {self.pattern!r} does not fit a recorded tensor of shape "
-                f"{tuple(tensor.shape)}: {error}. Write the pattern for the module's own axes."
-            ) from error
 
     def gram(self, tensor: Tensor) -> Gram:
         return gram_of(self.expand(tensor))
@@ -67,7 +74,8 @@ class Summed(Layout):
     sizes: tuple[tuple[str, int], ...] = ()
 
     def expand(self, tensor: Tensor) -> Expanded:
-        return reduce(tensor, self.pattern, "sum", **dict(self.sizes))
+        with _fitting(self.pattern, tensor):
+            return reduce(tensor, self.pattern, "sum", **dict(self.sizes))
 
     def gram(self, tensor: Tensor) -> Gram:
         return gram_of(self.expand(tensor))

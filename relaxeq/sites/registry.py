@@ -124,10 +124,13 @@ def tapped(network: nn.Module) -> Iterator[None]:
     with ExitStack() as stack:
         for module in network.modules():
             if not isinstance(module, HasSites) and _maker(module) is not None:
-                stack.callback(module.register_forward_hook(_tap_all).remove)
+                stack.callback(module.register_forward_hook(_tap_all, with_kwargs=True).remove)
         yield
 
 
-def _tap_all(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+def _tap_all(
+    module: nn.Module, arguments: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor
+) -> None:
+    x = (*arguments, *named.values())[0]
     for name in module_sites(module):
-        tap(module, name, arguments[0], output)
+        tap(module, name, x, output)
