@@ -11,13 +11,14 @@ from scipy.linalg import logm
 
 from relaxeq.errors import GroupError
 from relaxeq.groups.abstract import Floats
-from relaxeq.groups.tables import Table, cyclic, dihedral
+from relaxeq.groups.tables import Table, cyclic, dihedral, orders_of
 
+# escnn's factory, and how many elements there are of each order.
 _POLYHEDRAL = {
-    "octahedral": ("octa_group", 24),
-    "full octahedral": ("full_octa_group", 48),
-    "icosahedral": ("ico_group", 60),
-    "full icosahedral": ("full_ico_group", 120),
+    "octahedral": ("octa_group", {1: 1, 2: 9, 3: 8, 4: 6}),
+    "full octahedral": ("full_octa_group", {1: 1, 2: 19, 3: 8, 4: 12, 6: 8}),
+    "icosahedral": ("ico_group", {1: 1, 2: 15, 3: 20, 5: 24}),
+    "full icosahedral": ("full_ico_group", {1: 1, 2: 31, 3: 20, 5: 24, 6: 20, 10: 24}),
 }
 
 
@@ -54,27 +55,32 @@ def load() -> ModuleType:
     return group  # type: ignore[no-any-return]
 
 
-def families(order: int) -> Iterator[tuple[Family, Table]]:
-    """The groups of this order that escnn knows, with their tables, cheapest first."""
+def families(mul: Table) -> Iterator[tuple[Family, Table]]:
+    """The groups known to escnn that this can be isomorphic to, with their tables."""
+    order = len(mul)
     yield Family("cyclic", order), cyclic(order)
     if order % 2 == 0:
         yield Family("dihedral", order // 2), dihedral(order // 2)
-    for name, (_, n) in _POLYHEDRAL.items():
-        if n == order:
-            yield Family(name, n), polyhedral_table(name)
+    counts = dict(zip(*np.unique(orders_of(mul), return_counts=True), strict=True))
+    for name, (_, known) in _POLYHEDRAL.items():
+        if counts == known:
+            # Only now, since escnn takes seconds to build these for the first time.
+            yield Family(name, order), polyhedral_table(name)
 
 
 @cache
 def irreps(family: Family) -> tuple[Floats, ...]:
     """Real irreps in escnn's order: an array (order, d, d) each, elements in escnn's order."""
     group = _finite(family)
-    return tuple(np.stack([psi(g) for g in group.elements]) for psi in group.irreps())
+    listed = [[psi(g) for g in group.elements] for psi in group.irreps()]
+    # escnn writes one-dimensional irreps as integers.
+    return tuple(np.array(matrices, dtype=np.float64) for matrices in listed)
 
 
 @cache
 def polyhedral_table(name: str) -> Table:
     """The Cayley table in escnn's order of elements, read off a faithful irrep."""
-    order = _POLYHEDRAL[name][1]
+    order = sum(_POLYHEDRAL[name][1].values())
     faithful = next(
         m for m in irreps(Family(name, order)) if len(np.unique(m.round(6), axis=0)) == order
     )
@@ -114,7 +120,8 @@ def lie_irrep(name: str, label: tuple[int, ...]) -> tuple[Floats, Floats]:
         slopes.append(np.real(logm(turn)) / angle)
     size = psi.size
     images = [psi(group.inversion if name == "O3" else group.reflection)] if flipped else []
-    return np.reshape(images, (len(images), size, size)), np.reshape(slopes, (-1, size, size))
+    flat_images = np.array(images, dtype=np.float64)
+    return flat_images.reshape(-1, size, size), np.reshape(slopes, (-1, size, size))
 
 
 def _lie_irrep(name: str, label: tuple[int, ...]) -> Any:

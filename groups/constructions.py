@@ -109,7 +109,8 @@ def matrices(rho: Representation) -> Floats:
 
 def character(rho: Representation) -> Floats:
     """χ(g) = tr ρ(g) for all elements of a finite group, shape (order,)."""
-    return np.einsum("gii->g", matrices(rho))
+    chi: Floats = np.einsum("gii->g", matrices(rho))
+    return chi
 
 
 def _induced_image(sigma: Representation, part: Subgroup, g: int) -> Floats:

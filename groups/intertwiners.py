@@ -74,7 +74,7 @@ def _through_orthogonal(rho_in: Representation, rho_out: Representation) -> Floa
         return orthogonal
     left = np.eye(rho_out.dim) if t_out is None else np.linalg.inv(t_out)
     right = np.eye(rho_in.dim) if t_in is None else t_in
-    carried = (left @ orthogonal @ right).reshape(len(orthogonal), -1)
+    carried = (left @ orthogonal @ right).reshape(-1, rho_out.dim * rho_in.dim)
     rows = np.linalg.qr(carried.T)[0].T
     return canonical_rows(rows).reshape(orthogonal.shape)
 

@@ -23,8 +23,8 @@ def images(mul: Table) -> tuple[Floats, ...]:
 def _images(data: bytes, order: int) -> tuple[Floats, ...]:
     mul = np.frombuffer(data, dtype=np.int64).reshape(order, order)
     generators = list(tables.generators_of(mul))
-    for family, known in bridge.families(order):
-        match = next(tables.isomorphisms(mul, known), None)
+    for family, known in bridge.families(mul):
+        match = next(tables.embeddings(mul, known), None)
         if match is not None:
             return tuple(psi[match[generators]] for psi in bridge.irreps(family))
     return split(mul)
@@ -64,4 +64,4 @@ def _complete(characters: list[Floats]) -> bool:
     norms = [float(np.mean(c**2)) for c in characters]
     irreducible = all(min(abs(n - e) for e in (1, 2, 4)) < 1e-6 for n in norms)
     total = sum(c.max() ** 2 / n for c, n in zip(characters, norms, strict=True))
-    return irreducible and abs(total - len(characters[0])) < 1e-6
+    return irreducible and bool(abs(total - len(characters[0])) < 1e-6)

@@ -187,6 +187,9 @@ def _bracketed(text: str) -> str:
 
 
 def _frozen(array: Any) -> Floats:
-    copy: Floats = np.array(array, dtype=np.float64)
+    """A read-only copy, without the rounding errors of entries that are whole numbers."""
+    given = np.asarray(array, dtype=np.float64)
+    whole = np.rint(given) + 0.0
+    copy: Floats = np.where(np.abs(given - whole) < 1e-12, whole, given)
     copy.setflags(write=False)
     return copy

@@ -26,22 +26,33 @@ def basis(rho_in: Representation, rho_out: Representation) -> Floats:
     V runs over Hom(ψ, ρ_out), U over one map for each copy of ψ in ρ_in: the others are U composed
     with End ψ, which V has already.
     """
-    found = [np.zeros((0, rho_out.dim * rho_in.dim))]
+    if rho_in.dim <= rho_out.dim:
+        found = _joined(rho_in, rho_out)
+    else:
+        # Both are orthogonal, so that transposing turns Hom round; the smaller side is split first.
+        found = _joined(rho_out, rho_in).transpose(0, 2, 1)
+    rows = found.reshape(-1, rho_out.dim * rho_in.dim)
+    return canonical_rows(rows).reshape(-1, rho_out.dim, rho_in.dim)
+
+
+def _joined(rho_in: Representation, rho_out: Representation) -> Floats:
+    """The maps V Uᵀ, orthonormal."""
+    found = [np.zeros((0, rho_out.dim, rho_in.dim))]
     missing = rho_in.dim
     for psi in _irreps(rho_in):
         into = _copies(nullspace.basis(psi, rho_in), nullspace.basis(psi, psi))
         if len(into):
             missing -= len(into) * psi.dim
             products = np.einsum("aij,bkj->abik", nullspace.basis(psi, rho_out), into)
-            found.append(products.reshape(-1, rho_out.dim * rho_in.dim) * np.sqrt(psi.dim))
+            found.append(products.reshape(-1, rho_out.dim, rho_in.dim) * np.sqrt(psi.dim))
         if missing == 0:
             break
     if missing:
         raise GroupError(
-            f"rho_in: {rho_in.text} is no representation of {rho_in.group}: {missing} of its "
+            f"rho: {rho_in.text} is no representation of {rho_in.group}: {missing} of its "
             f"{rho_in.dim} dimensions hold no irrep. Check its matrices: a full turn must be 1."
         )
-    return canonical_rows(np.concatenate(found)).reshape(-1, rho_out.dim, rho_in.dim)
+    return np.concatenate(found)
 
 
 def _irreps(rho: Representation) -> Iterator[Representation]:

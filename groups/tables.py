@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxeq.errors import GroupError
+
 Table = NDArray[np.int64]
 Matrices = NDArray[Any]
 Indices = tuple[int, ...]
+SUBGROUPS_BOUND = 200
 
 
 def frozen(array: Table) -> Table:
@@ -68,6 +71,11 @@ def words(mul: Table, generators: Sequence[int]) -> tuple[Indices, ...]:
 
 def subgroups_of(mul: Table) -> list[Indices]:
     """All subgroups by order, then by indices: joins of cyclic ones until none is new."""
+    if len(mul) > SUBGROUPS_BOUND:
+        raise GroupError(
+            f"subgroups: {len(mul)} elements are too many to list all subgroups (bound "
+            f"{SUBGROUPS_BOUND}). Name the ones you need: group.subgroup([generators])."
+        )
     cyclic = {closure(mul, (i,)) for i in range(len(mul))}
     found = set(cyclic)
     frontier = set(cyclic)
@@ -110,14 +118,12 @@ def orders_of(mul: Table) -> Table:
     return orders
 
 
-def isomorphisms(source: Table, target: Table) -> Iterator[Table]:
-    """Every bijection f with target[f[i], f[j]] = f[source[i, j]], lowest images first."""
-    if len(source) != len(target):
+def embeddings(source: Table, target: Table) -> Iterator[Table]:
+    """Every injective f with target[f[i], f[j]] = f[source[i, j]], lowest images first."""
+    orders, options = orders_of(source), orders_of(target)
+    if len(source) == len(target) and sorted(orders.tolist()) != sorted(options.tolist()):
         return
     generators = generators_of(source)
-    orders, options = orders_of(source), orders_of(target)
-    if sorted(orders.tolist()) != sorted(options.tolist()):
-        return
     candidates = [np.flatnonzero(options == orders[g]).tolist() for g in generators]
     yield from _complete(source, target, generators, candidates, ())
 
@@ -160,10 +166,7 @@ def _extend(source: Table, target: Table, generators: Indices, images: Indices) 
 
 def copies_of(small: Table, big: Table) -> list[Indices]:
     """The subgroups of big, as sorted indices, that are isomorphic to small."""
-    same_order = [s for s in subgroups_of(big) if len(s) == len(small)]
-    return [
-        s for s in same_order if next(isomorphisms(small, restricted(big, s)), None) is not None
-    ]
+    return sorted({tuple(sorted(f.tolist())) for f in embeddings(small, big)})
 
 
 def cyclic(n: int) -> Table:
@@ -176,8 +179,9 @@ def cyclic(n: int) -> Table:
 def dihedral(n: int) -> Table:
     """The table of D_n, element k + n f being r^k s^f."""
     f, k = np.divmod(np.arange(2 * n), n)
-    turned: Table = (k[:, None] + (1 - 2 * f[:, None]) * k) % n
-    return turned + n * (f[:, None] ^ f)
+    turned = (k[:, None] + (1 - 2 * f[:, None]) * k) % n
+    table: Table = turned + n * (f[:, None] ^ f)
+    return table
 
 
 def permutation_matrices(actions: Table) -> Matrices:
