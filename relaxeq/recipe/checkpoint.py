@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from relaxeq.errors import CheckpointError
+from relaxeq.paths import GaussianModule
+from relaxeq.recipe.priors import PriorGroup
 from relaxeq.recipe.result import History
 
 TENSORS, LINES = "checkpoint.safetensors", "history.jsonl"
@@ -21,7 +23,7 @@ TENSORS, LINES = "checkpoint.safetensors", "history.jsonl"
 @final
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The state after some epoch: tensors of network and optimiser, and plain JSON values beside."""
+    """The state after an epoch: tensors of network and optimiser, and plain JSON values beside."""
 
     network: dict[str, Tensor]
     optimizer: dict[str, Tensor]
@@ -30,7 +32,7 @@ class Checkpoint:
 
 @final
 class RunFolder:
-    """A folder with `checkpoint.safetensors` and `history.jsonl`; every write replaces whole files."""
+    """A folder with `checkpoint.safetensors` and `history.jsonl`, each replaced as a whole."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -87,8 +89,8 @@ class RunFolder:
             action()
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
-                f"run_dir={str(self.path)!r} cannot be written: {error}. Free space or choose another "
-                "folder; the previous checkpoint is untouched and the run continues from it."
+                f"run_dir={str(self.path)!r} cannot be written: {error}. Free space or choose "
+                "another folder; the previous checkpoint is kept, and the run continues from it."
             ) from error
 
 
@@ -96,22 +98,57 @@ def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: v for key, v in tensors.items() if key.startswith(prefix)}
 
 
-def network_signature(net: nn.Module) -> str:
-    """Names and shapes of the network's state, and the text of its layers."""
-    shapes = {key: list(value.shape) for key, value in net.state_dict().items()}
-    return json.dumps([type(net).__name__, shapes])
+def network_signature(net: nn.Module, groups: Iterable[PriorGroup]) -> str:
+    """What makes a network the same to a checkpoint, as text.
+
+    Names, shapes and dtypes of its state, the text of its layers, which parameters are trained and
+    which of them share a prior. A path shows its σ², which is learned, so its text is left out.
+    """
+    state = {k: [str(v.dtype), *v.shape] for k, v in net.state_dict().items()}
+    layers = [[name, type(m).__name__, _text(m)] for name, m in net.named_modules()]
+    trained = [name for name, p in net.named_parameters() if p.requires_grad]
+    return json.dumps([state, layers, trained, [[g.name, g.parameters] for g in groups]])
+
+
+def _text(module: nn.Module) -> str:
+    return "" if isinstance(module, GaussianModule) else module.extra_repr()
 
 
 def check_same_run(state: dict[str, Any], expected: dict[str, Any], path: Path) -> None:
     """Refuse to continue a checkpoint of another network or of other settings."""
     for key, value in expected.items():
-        if state.get(key) != value:
-            shown = "another network" if key == "network" else f"{key}={state.get(key)!r}"
+        if state.get(key) == value:
+            continue
+        held, wanted = _differing({key: state.get(key)}, {key: value})
+        if key == "network":
+            held, wanted = "another network", "its layers, parameters or priors differ"
+        elif isinstance(state.get(key), dict):
+            held, wanted = _differing(state[key], value)
+        raise CheckpointError(
+            f"run_dir={str(path)!r} holds a run of {held}, not of this one ({wanted}): choose "
+            "another run_dir, or use the settings of that run."
+        )
+
+
+def _differing(held: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, str]:
+    names = [name for name in held | wanted if held.get(name) != wanted.get(name)]
+    texts = [", ".join(f"{n}={each.get(n)!r}" for n in names) for each in (held, wanted)]
+    return texts[0], texts[1]
+
+
+def check_same_priors(
+    state: dict[str, Any], given: Mapping[str, float], path: Path
+) -> dict[str, float]:
+    """The initial precisions of the run; the given ones must be those, or those it has learned."""
+    initial, learned = decode(state["initial"]), decode(state["precisions"])
+    for name, value in given.items():
+        if not (value == initial[name] or math.isclose(value, learned[name], rel_tol=1e-12)):
             raise CheckpointError(
-                f"run_dir={str(path)!r} holds a run of {shown}, not of this one "
-                f"({'its layers differ' if key == 'network' else f'{key}={value!r}'}): choose another "
-                "run_dir, or use the settings of that run."
+                f"run_dir={str(path)!r} holds a run in which the prior precision of {name!r} began "
+                f"at {initial[name]:g}, not at {value:g}: choose another run_dir, or that "
+                "prior_variance."
             )
+    return initial
 
 
 def encode(values: Mapping[str, float]) -> dict[str, float | str]:
@@ -120,4 +157,5 @@ def encode(values: Mapping[str, float]) -> dict[str, float | str]:
 
 
 def decode(values: Mapping[str, float | str]) -> dict[str, float]:
+    """The inverse of `encode`."""
     return {k: float(v) for k, v in values.items()}
