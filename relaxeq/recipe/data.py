@@ -1,39 +1,83 @@
 """Looking at the data before and while training: counts, checks, and evaluation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature import Batch, checked_batch
-from relaxeq.errors import DataError, NumericsError
+from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError, SiteError
 from relaxeq.likelihoods import Categorical, Likelihood
+
+AGAIN = (
+    "pass a loader that can be read again and again (a DataLoader or a list of batches, not a "
+    "generator)"
+)
 
 
 def inspect(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood, name: str) -> int:
     """N, after every batch was looked at: pairs, finite inputs, targets that fit the outputs.
 
-    The network itself sees one datum only.
+    The network itself sees one datum of each shape and dtype only. Errors begin with `name`.
     """
-    count, outputs = 0, None
-    for batch in loader:
-        inputs, targets = checked_batch(batch, net)
-        if outputs is None:
-            outputs = _one_output(net, inputs)
-        likelihood.check(outputs.expand(len(inputs), -1), targets)
+    count, outputs = 0, dict[object, Tensor]()
+    for batch in _batches(loader, name):
+        with _named(name):
+            inputs, targets = checked_batch(batch, net)
+            kind = (inputs.shape[1:], inputs.dtype)
+            if kind not in outputs:
+                outputs[kind] = _one_output(net, inputs)
+            likelihood.check(outputs[kind].expand(len(inputs), -1), targets)
         count += len(inputs)
     if not count:
         raise DataError(f"{name} gave no data: pass a loader with at least one (x, y) batch.")
     return count
 
 
+def _batches(loader: Iterable[Batch], name: str) -> Iterator[Batch]:
+    try:
+        return iter(loader)
+    except TypeError as error:
+        raise DataError(
+            f"{name}={loader!r} is no loader: pass a DataLoader or a list of (x, y) batches."
+        ) from error
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say whose fault an error of a batch is."""
+    try:
+        yield
+    except (DataError, ShapeError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
 @torch.no_grad()
 def _one_output(net: nn.Module, inputs: Tensor) -> Tensor:
     mode = net.training
-    outputs: Tensor = net.eval()(inputs[:1])
-    net.train(mode)
+    try:
+        outputs: Tensor = net.eval()(inputs[:1])
+    except RelaxeqError:
+        raise
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ShapeError(
+            f"the network does not take inputs of shape {_shape(inputs)} and {inputs.dtype}: "
+            f"{error}. Reshape or convert them, or build the network for them."
+        ) from error
+    finally:
+        net.train(mode)
+    if outputs.ndim != 2:
+        raise ShapeError(
+            f"the network must return (batch, out), got shape {tuple(outputs.shape)} for one datum:"
+            " flatten its output."
+        )
     return outputs
+
+
+def _shape(inputs: Tensor) -> str:
+    return f"({', '.join(['batch', *map(str, inputs.shape[1:])])})"
 
 
 @torch.no_grad()
@@ -47,25 +91,24 @@ def evaluate(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood) ->
         outputs = net(inputs)
         likelihood.check(outputs, targets)
         count += len(inputs)
-        total -= float(likelihood.log_likelihood(outputs, targets))
+        loss = -likelihood.log_likelihood(outputs, targets)
+        check_loss(net, loss, inputs)
+        total += float(loss)
         if isinstance(likelihood, Categorical):
             right += int((outputs.argmax(1) == targets).sum())
     net.train(mode)
     if not count:
-        raise DataError("test_loader gave no data: pass at least one (x, y) batch, or None.")
+        raise DataError(f"test_loader gave no data this time: {AGAIN}.")
     metrics = {"test_nll": total / count}
-    return metrics | (
-        {"test_accuracy": right / count} if isinstance(likelihood, Categorical) else {}
-    )
+    if isinstance(likelihood, Categorical):
+        metrics["test_accuracy"] = right / count
+    return metrics
 
 
 def check_complete(seen: int, count: int, epoch: int) -> None:
     """Every epoch must bring all N data, or precisions and learning rates mean something else."""
     if seen != count:
-        raise DataError(
-            f"train_loader gave {seen} data in epoch {epoch}, {count} before: pass a loader that can be "
-            "read again and again (a DataLoader or a list of batches, not a generator)."
-        )
+        raise DataError(f"train_loader gave {seen} data in epoch {epoch}, {count} before: {AGAIN}.")
 
 
 def check_loss(net: nn.Module, loss: Tensor, inputs: Tensor) -> None:
@@ -76,6 +119,25 @@ def check_loss(net: nn.Module, loss: Tensor, inputs: Tensor) -> None:
         f"the loss is {float(loss)}; the first output that is not finite comes from "
         f"{_culprit(net, inputs)!r}. Lower lr, or check that module; the last checkpoint is kept."
     )
+
+
+def check_connected(loss: Tensor) -> None:
+    """Stop where there is nothing to learn."""
+    if not loss.requires_grad:
+        raise SiteError(
+            "the loss depends on no trained parameter of net: give a path a positive "
+            "prior_variance, or use a module that is trained."
+        )
+
+
+def check_weights(net: nn.Module, epoch: int) -> None:
+    """Stop before weights that are not finite replace those of the last checkpoint."""
+    for name, parameter in net.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise NumericsError(
+                f"parameter {name!r} stopped being finite in epoch {epoch}. Lower lr, or check the "
+                "gradient of its module; the last checkpoint is kept."
+            )
 
 
 @torch.no_grad()

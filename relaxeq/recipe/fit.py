@@ -15,14 +15,22 @@ from relaxeq.likelihoods import likelihood_from
 from relaxeq.recipe.checkpoint import (
     Checkpoint,
     RunFolder,
+    check_same_priors,
     check_same_run,
     decode,
     encode,
     network_signature,
 )
-from relaxeq.recipe.data import check_complete, check_loss, evaluate, inspect
+from relaxeq.recipe.data import (
+    check_complete,
+    check_connected,
+    check_loss,
+    check_weights,
+    evaluate,
+    inspect,
+)
 from relaxeq.recipe.optimizer import ProximalAdam
-from relaxeq.recipe.options import Options, check_objective
+from relaxeq.recipe.options import Options, check_arguments
 from relaxeq.recipe.priors import PriorGroup, prior_groups, terms_of, write_precisions
 from relaxeq.recipe.progress import Progress
 from relaxeq.recipe.result import FitResult, History, learned_priors
@@ -50,8 +58,8 @@ def fit(
 
     Raises DataError, NumericsError, SiteError or CheckpointError; what was saved stays.
     """
-    options = options or Options()
-    check_objective(objective, epochs)
+    options = Options() if options is None else options
+    check_arguments(net, epochs, objective, options)
     with Randomness(train_loader, options.seed) as randomness:
         run = _Run(net, train_loader, test_loader, epochs, objective, options, randomness)
         folder = RunFolder(run_dir) if run_dir is not None else None
@@ -80,7 +88,10 @@ class _Run:
         self.groups: tuple[PriorGroup, ...] = prior_groups(net)
         randomness.start(0)
         self.count = inspect(net, train_loader, self.likelihood, "train_loader")
-        self.precisions = {group.name: group.precision for group in self.groups}
+        if test_loader is not None:
+            inspect(net, test_loader, self.likelihood, "test_loader")
+        self.initial = {group.name: group.precision for group in self.groups}
+        self.precisions = dict(self.initial)
         self.moments: Moments = {}
         self.history: History = []
         self.optimizer = ProximalAdam(net, self.groups, self.count, options.lr)
@@ -123,11 +134,14 @@ class _Run:
             self.likelihood.check(outputs, targets)
             loss = -self.likelihood.log_likelihood(outputs, targets) / len(inputs)
             check_loss(self.net, loss, inputs)
+            check_connected(loss)
             loss.backward()
             rate = self._rate(epoch + seen / self.count)
             self.optimizer.step(rate * self.options.lr, self.precisions)
             seen, total = seen + len(inputs), total + float(loss.detach()) * len(inputs)
         check_complete(seen, self.count, epoch + 1)
+        check_weights(self.net, epoch + 1)
+        self.optimizer.check_reached(self.precisions)
         return total / seen
 
     def _updates(self, epoch: int) -> bool:
@@ -148,7 +162,9 @@ class _Run:
         draws = torch.Generator(device).manual_seed(epoch_seed(self.options.seed, epoch))
         self.net.eval()
         settings = Pass(self.likelihood, fisher, draws)
-        return estimate(self.net, self.loader, settings, self.options.curvature)
+        found = estimate(self.net, self.loader, settings, self.options.curvature)
+        check_complete(found.count, self.count, epoch + 1)
+        return found
 
     def _evidence(self, found: Estimate, terms: dict[str, Term]) -> float:
         total = log_marginal_likelihood(found.log_likelihood, terms, self.precisions)
@@ -160,6 +176,7 @@ class _Run:
     def _checkpoint(self) -> Checkpoint:
         state = self._settings() | {
             "epoch": len(self.history),
+            "initial": encode(self.initial),
             "precisions": encode(self.precisions),
             "moments": self.moments,
         }
@@ -167,7 +184,7 @@ class _Run:
 
     def _settings(self) -> dict[str, Any]:
         return {
-            "network": network_signature(self.net),
+            "network": network_signature(self.net, self.groups),
             "objective": self.objective,
             "epochs": self.epochs,
             "options": self.options.record(),
@@ -179,6 +196,7 @@ class _Run:
             return
         checkpoint, self.history = loaded
         check_same_run(checkpoint.state, self._settings(), folder.path)
+        self.initial = check_same_priors(checkpoint.state, self.initial, folder.path)
         self.net.load_state_dict(checkpoint.network)
         self.optimizer.load(checkpoint.optimizer)
         self.precisions = decode(checkpoint.state["precisions"])

@@ -1,12 +1,13 @@
 """Adam on the likelihood, and an exact step on the prior: stable for any precision."""
 
+import math
 from collections.abc import Mapping
 from typing import final
 
 import torch
 from torch import nn
 
-from relaxeq.errors import SpecError
+from relaxeq.errors import SiteError, SpecError
 from relaxeq.recipe.priors import PriorGroup
 
 
@@ -50,6 +51,20 @@ class ProximalAdam:
         debias = 1 - beta ** float(state["step"])
         scale = (state["exp_avg_sq"] / debias).sqrt_().add_(self.adam.param_groups[0]["eps"])
         parameter.mul_(scale).div_(scale.add_(strength))
+
+    def check_reached(self, precisions: Mapping[str, float]) -> None:
+        """Refuse a weight with a prior that no loss so far depended on, unless its path is off.
+
+        Its MAP estimate is 0, but no gradient ever moves it there, so that a learned precision
+        would shrink its prior around a weight that stays, and the evidence would be meaningless.
+        """
+        for name, parameter in self.parameters.items():
+            prior = precisions[self.owner[name]] if name in self.owner else math.inf
+            if math.isfinite(prior) and not self.adam.state.get(parameter):
+                raise SiteError(
+                    f"parameter {name!r} never reached the loss, so nothing can be learned of its "
+                    "prior: use its module, or write requires_grad_(False) on it."
+                )
 
     def state(self) -> dict[str, torch.Tensor]:
         """Moments and step counts by parameter name, for a checkpoint."""

@@ -4,6 +4,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, final, get_args
 
+from torch import nn
+
 from relaxeq.curvature import Fisher, check_flavour
 from relaxeq.errors import SpecError
 from relaxeq.evidence import MacKay, Update
@@ -59,6 +61,7 @@ class Options:
                 f"update={self.update!r} must be an Update: write MacKay() or Adam() of "
                 "relaxeq.evidence."
             )
+        check_flavour(self.curvature)
         likelihood_from(self.likelihood)
 
     def _check_whole(self, name: str, least: int, most: int) -> None:
@@ -73,12 +76,16 @@ class Options:
         return values
 
 
-def check_objective(objective: str, epochs: int) -> None:
-    """Raise SpecError unless `fit` knows the objective and has an epoch to train."""
-    if objective not in OBJECTIVES:
-        raise SpecError(f"objective={objective!r} must be 'laplace' or 'map'.")
+def check_arguments(net: nn.Module, epochs: int, objective: str, options: Options) -> None:
+    """Raise SpecError unless `fit` can take these."""
+    if not isinstance(net, nn.Module):
+        raise SpecError(f"net={net!r} must be a torch.nn.Module.")
     if not (_is(epochs, int) and epochs >= 1):
         raise SpecError(f"epochs={epochs!r} must be a positive integer.")
+    if objective not in OBJECTIVES:
+        raise SpecError(f"objective={objective!r} must be 'laplace' or 'map'.")
+    if not isinstance(options, Options):
+        raise SpecError(f"options={options!r} must be relaxeq.recipe.Options(...), or None.")
 
 
 def _is(value: object, *kinds: type) -> bool:

@@ -63,9 +63,7 @@ def terms_of(
     return {group.name: _term(group, values, blocks) for group in groups}
 
 
-def _term(
-    group: PriorGroup, values: Mapping[str, Tensor], blocks: Mapping[str, Block]
-) -> Term:
+def _term(group: PriorGroup, values: Mapping[str, Tensor], blocks: Mapping[str, Block]) -> Term:
     spectra = torch.cat([blocks[name].eigenvalues() for name in group.parameters])
     if math.isinf(group.precision):  # off: the weights it keeps play no part
         return Term(spectra, 0.0)

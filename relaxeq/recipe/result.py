@@ -30,8 +30,9 @@ class FitResult:
     """A trained network and what was learned of its priors.
 
     `evidence` is log p(D|η)/N in nats per datum (higher is better), from `final_fisher` curvature
-    at the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or plain
-    parameter; `metrics` the last test NLL (nats per datum) and accuracy, empty without test data.
+    at the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or
+    plain parameter; `metrics` the last test NLL (nats per datum) and accuracy, empty without test
+    data.
     """
 
     net: nn.Module
