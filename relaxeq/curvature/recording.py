@@ -1,6 +1,6 @@
 """Recording: the inputs and outputs of every site during one forward pass."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -12,7 +12,7 @@ from relaxeq.errors import DataError, NumericsError, ShapeError, SiteError
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import Site, listening, network_sites, tapped
 
-Batch = tuple[Tensor, Tensor]
+Batch = Sequence[Tensor]  # (x, y): torch's DataLoader gives lists
 Sites = dict[str, tuple[nn.Module, str, Site]]
 
 
@@ -130,7 +130,7 @@ def _check_uncalled(outputs: Tensor, sites: Sites, calls: dict[str, list[Call]])
             )
 
 
-def checked_batch(batch: Batch, network: nn.Module) -> Batch:
+def checked_batch(batch: object, network: nn.Module) -> tuple[Tensor, Tensor]:
     """The batch on the network's device; refused if no pair, empty, or with NaN or infinity."""
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         raise DataError(f"loader must give pairs (x, y), got {type(batch).__name__}.")
