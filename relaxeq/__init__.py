@@ -2,21 +2,31 @@
 
 from relaxeq import errors, groups, models
 from relaxeq.curvature import KroneckerBlock, exact_ggn, kfac
+from relaxeq.evidence import Adam, MacKay
 from relaxeq.fields import Field
 from relaxeq.layers import RelaxedLayer
+from relaxeq.recipe import FitResult, Options, fit
+from relaxeq.report import Report, summary
 from relaxeq.sites import Site, deterministic, register_sites, tap
 
 __all__ = [
+    "Adam",
     "Field",
+    "FitResult",
     "KroneckerBlock",
+    "MacKay",
+    "Options",
     "RelaxedLayer",
+    "Report",
     "Site",
     "deterministic",
     "errors",
     "exact_ggn",
+    "fit",
     "groups",
     "kfac",
     "models",
     "register_sites",
+    "summary",
     "tap",
 ]
