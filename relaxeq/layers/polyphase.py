@@ -1,6 +1,7 @@
 """Polyphase subsampling: halving a grid without losing equivariance (App. F.2)."""
 
 import torch
+from torch import Tensor
 
 from relaxeq.shapes import HalvedImage, Image
 
@@ -13,7 +14,7 @@ def polyphase(x: Image) -> HalvedImage:
     says; quarter turns and flips carry over exactly. Equal maxima (the one place where a choice can
     break strictness) go to the first phase in row-major order.
     """
-    split = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (n, c, row, i, col, j)
+    split: Tensor = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (n, c, row, i, col, j)
     norms = split.detach().abs().amax(dim=(1, 2, 4)).flatten(1)
     chosen = torch.nn.functional.one_hot(norms.argmax(1), 4).to(x.dtype)
     mask = chosen.view(-1, 1, 1, 2, 1, 2)

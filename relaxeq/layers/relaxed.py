@@ -16,13 +16,15 @@ from relaxeq.shapes import Matrix
 class RelaxedLayer(nn.Module):
     """y = Σ_paths W_path x + b: as much of each symmetry as the priors of its paths allow.
 
-    `paths` maps each name of the spec to its path, with its own σ². With the less symmetric paths at
-    σ² = 0 the layer is strictly equivariant. `stride=2` halves the grid: paths without symmetry map
-    straight to the coarse grid, the equivariant ones are summed on the fine grid and share one
+    `paths` maps each name of the spec to its path, with its own σ². With the less symmetric paths
+    at σ² = 0 the layer is strictly equivariant. `stride=2` halves the grid: paths without symmetry
+    map straight to the coarse grid, the equivariant ones are summed on the fine grid and share one
     polyphase choice per datum (App. F.2), since a phase per path would break equivariance.
+    `filters` says how GCONV mixes orientations: "full", "separable", "depthwise-separable" or
+    "pointwise" (App. F.3); CONV is full over channels and orientations always.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the contract's options)
         self,
         source: Field,
         target: Field,
@@ -30,13 +32,14 @@ class RelaxedLayer(nn.Module):
         *,
         kernel_size: int = 3,
         stride: int = 1,
+        filters: str = "pointwise",
         bias: bool = True,
     ) -> None:
         super().__init__()
         _check_grids(source, target, kernel_size, stride)
         self.source, self.target = source, target
-        self.spec, self.stride = spec, stride
-        frame = Frame(source, target, kernel_size)
+        self.spec, self.stride, self.filters = spec, stride, filters
+        frame = Frame(source, target, kernel_size, filters)
         built = {label: PATHS[label](frame, label) for label in parse_spec(spec)}
         self.paths: nn.ModuleDict = nn.ModuleDict(built)
         self.bias = Bias(target) if bias else None
@@ -61,7 +64,7 @@ class RelaxedLayer(nn.Module):
 
     def active(self) -> list[Path]:
         """The paths that are not switched off."""
-        return [path for path in self.paths.values() if not path.off]  # type: ignore[misc,union-attr]
+        return [path for path in self.paths.values() if not path.off]  # type: ignore[misc]
 
     def _zero(self, x: Tensor) -> Tensor:
         return x.new_zeros(len(x), *self.target.shape)
@@ -75,8 +78,8 @@ class RelaxedLayer(nn.Module):
         active = self.active()
         if self.stride == 2 and any(path.symmetry != "none" for path in active):
             raise ShapeError(
-                "matrix() of a layer with stride=2: its polyphase choice depends on the datum, so it "
-                "has no matrix. Write layer.paths[name].matrix() for the linear parts."
+                "matrix() of a layer with stride=2: its polyphase choice depends on the datum, so "
+                "it has no matrix. Write layer.paths[name].matrix() for the linear parts."
             )
         parameter = next(self.parameters())
         zero = parameter.new_zeros(self.target.dim, self.source.dim)
@@ -129,8 +132,8 @@ def _check_grids(source: Field, target: Field, kernel_size: int, stride: int) ->
         raise SpecError(f"kernel_size={kernel_size!r} must be a positive odd integer, such as 3.")
     if any(n % stride for n in source.size):
         raise SpecError(
-            f"stride=2 cannot halve the odd grid {source.size} of source: pad to an even size, or use "
-            "stride=1."
+            f"stride=2 cannot halve the odd grid {source.size} of source: pad to an even size, or "
+            "use stride=1."
         )
     expected = tuple(n // stride for n in source.size)
     if target.size != expected:
@@ -141,6 +144,6 @@ def _check_grids(source: Field, target: Field, kernel_size: int, stride: int) ->
     reach = kernel_size // 2
     if any(reach > n for n in source.size):
         raise SpecError(
-            f"kernel_size={kernel_size} reaches {reach} pixels, more than the grid {source.size}: use a "
-            "smaller kernel."
+            f"kernel_size={kernel_size} reaches {reach} pixels, more than the grid {source.size}: "
+            "use a smaller kernel."
         )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
-from relaxeq.groups import PlanarGroup, Z2
+from relaxeq.groups import Z2, PlanarGroup
 from relaxeq.layers import RelaxedLayer
 
 WIDTHS = (1, 2, 2, 4, 4, 8, 8, 16)
@@ -16,13 +16,14 @@ STRIDES = (1, 2, 1, 2, 1, 2, 2, 2)
 
 @final
 class PaperNet(nn.Module):
-    """Table 6: eight relaxed 3×3 layers, then two linear ones, ReLU between; (batch, classes) logits.
+    """Table 6: eight relaxed 3×3 layers, two linear ones, ReLU between; logits (batch, classes).
 
     Widths are α·(1, 2, 2, 4, 4, 8, 8, 16), strides 1, 2, 1, 2, 1, 2, 2, 2 with strict polyphase
     subsampling down to a 1×1 grid; then 16α → 64α → classes. Grids of 8 and 16 leave out the last
     layers, those that would halve a 1×1 grid. With a `group` Z2 ⋊ H, images are repeated over the
     orientations at the input, and the maximum over orientations is taken before the linear layers,
     so that with equivariant paths alone the logits are invariant to shifts and to H (App. F.3).
+    GCONV has the `filters` of Table 7: "full", "separable", "depthwise-separable" or "pointwise".
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class PaperNet(nn.Module):
         alpha: int = 10,
         size: tuple[int, int] = (32, 32),
         group: PlanarGroup | None = None,
+        filters: str = "pointwise",
     ) -> None:
         super().__init__()
         _check(in_channels, classes, alpha, size)
@@ -45,7 +47,7 @@ class PaperNet(nn.Module):
                 break
             grid = (field.size[0] // stride, field.size[1] // stride)
             target = Field(planar, alpha * width, grid)
-            self.layers.append(RelaxedLayer(field, target, spec, stride=stride))
+            self.layers.append(RelaxedLayer(field, target, spec, stride=stride, filters=filters))
             field = target
         self.out_field = field
         self.hidden = nn.Linear(field.channels, 64 * alpha)
@@ -59,10 +61,12 @@ class PaperNet(nn.Module):
         x = x.repeat_interleave(self.out_field.orientations, dim=1)
         for layer in self.layers:
             x = torch.relu(layer(x))
-        return x.unflatten(1, (self.out_field.channels, -1)).flatten(2).amax(2)
+        split: Tensor = x.unflatten(1, (self.out_field.channels, -1))
+        return split.flatten(2).amax(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(torch.relu(self.hidden(self.features(x))))
+        logits: Tensor = self.head(torch.relu(self.hidden(self.features(x))))
+        return logits
 
 
 def _check(in_channels: int, classes: int, alpha: int, size: tuple[int, int]) -> None:
@@ -71,6 +75,6 @@ def _check(in_channels: int, classes: int, alpha: int, size: tuple[int, int]) ->
             raise SpecError(f"{name}={value!r} must be a positive integer.")
     if tuple(size) not in ((8, 8), (16, 16), (32, 32)):
         raise SpecError(
-            f"size={size!r} of PaperNet must be (8, 8), (16, 16) or (32, 32), which its strides halve "
-            "to 1×1: pad or resize the images, or stack RelaxedLayer yourself."
+            f"size={size!r} of PaperNet must be (8, 8), (16, 16) or (32, 32), which its strides "
+            "halve to 1×1: pad or resize the images, or stack RelaxedLayer yourself."
         )

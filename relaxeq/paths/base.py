@@ -86,9 +86,7 @@ class Path(GaussianModule, ABC):
         """The Kronecker site of each parameter."""
 
     @abstractmethod
-    def reset_parameters(
-        self, gain: float = 1.0, generator: torch.Generator | None = None
-    ) -> None:
+    def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
         """Draw weights so that outputs have gain² times the mean square of the inputs."""
 
     @property
@@ -98,11 +96,16 @@ class Path(GaussianModule, ABC):
 
     @torch.no_grad()
     def matrix(self) -> Matrix:
-        """The dense (out, in) matrix of the path, rows and columns in the order of flatten()."""
+        """The dense (out, in) matrix of the path, rows and columns in the order of flatten().
+
+        Where a path has inner biases, f(x) − f(0) is the linear map meant.
+        """
         parameter = next(self.parameters())
         size = math.prod(self.in_shape)
         basis = torch.eye(size, dtype=parameter.dtype, device=parameter.device)
-        return self(basis.view(size, *self.in_shape)).flatten(1).mT
+        images: Tensor = self(basis.view(size, *self.in_shape))
+        origin: Tensor = self(basis.new_zeros(1, *self.in_shape))
+        return (images - origin).flatten(1).mT
 
     def extra_repr(self) -> str:
         return f"{self.label}, symmetry={self.symmetry}, prior_variance={self.prior_variance:.3g}"

@@ -51,10 +51,8 @@ class FactoredFC(Path):
             ),
         }
 
-    def reset_parameters(
-        self, gain: float = 1.0, generator: torch.Generator | None = None
-    ) -> None:
-        # Equal norms of θ1 and θ2: the fixed point of the gauge (θ1·c, θ2/c) under one shared prior.
+    def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
+        # Equal norms of θ1 and θ2: the fixed point of the gauge (θ1·c, θ2/c) under one prior.
         _, in_, coarse = self.theta1.shape
         fine = self.theta2.shape[2]
         product = gain / math.sqrt(in_ * fine)

@@ -28,9 +28,7 @@ class FC(Path):
         flat = Rearranged("n ... -> n 1 1 (...)")
         return {"theta": Site(flat, flat, (1, *self.theta.shape))}
 
-    def reset_parameters(
-        self, gain: float = 1.0, generator: torch.Generator | None = None
-    ) -> None:
+    def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
         draw_normal(self.theta, gain / math.sqrt(self.theta.shape[1]), generator)
 
     @property

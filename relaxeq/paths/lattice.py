@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from relaxeq.errors import GroupError
 from relaxeq.groups import PointGroup, Subgroup
+from relaxeq.paths.subgroups import subgroup_name
 
 Index = NDArray[np.int64]
 
@@ -18,9 +19,9 @@ Index = NDArray[np.int64]
 class Orbits:
     """Filters W[k', (k, δ)] with W[hk', hk, R_h δ] = W[k', k, δ] for h ∈ K, from free parameters θ.
 
-    k' and k run over target and source orientations, δ over the taps of a square filter. Rows k' are
-    grouped into orbits t of K, taps into `columns` classes; on sheet s (an h ∈ K, or one sheet where
-    K fixes k') row t lands at k' = rows[s, t] and reads class taps[s, (k, δ)]:
+    k' and k run over target and source orientations, δ over the taps of a square filter. Rows k'
+    are grouped into orbits t of K, taps into `columns` classes; on sheet s (an h ∈ K, or one sheet
+    where K fixes k') row t lands at k' = rows[s, t] and reads class taps[s, (k, δ)]:
         W[rows[s, t], (k, δ)] = θ[t, taps[s, (k, δ)]].
     `taps` is a permutation where the target is regular; where it is trivial, classes are orbits.
     """
@@ -36,9 +37,31 @@ class Orbits:
 
     def row_of(self) -> tuple[Index, Index]:
         """For each target orientation k' its sheet s and its row t."""
-        sheets, frees = np.indices(self.rows.shape)
-        order = np.argsort(self.rows, axis=None)
-        return sheets.ravel()[order], frees.ravel()[order]
+        return _places(self.rows)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Sheets:
+    """The orientations of H as |K| sheets: k = rows[s, t] = h t, for h ∈ K in order s.
+
+    `taps[s, δ]` is the index of R_h⁻¹ δ: on sheet s a turned filter reads tap taps[s, δ] at δ.
+    """
+
+    rows: Index
+    taps: Index
+
+    def row_of(self) -> tuple[Index, Index]:
+        """For each orientation k its sheet s and its row t."""
+        return _places(self.rows)
+
+
+@lru_cache(maxsize=256)
+def sheets(part: Subgroup, kernel: int) -> Sheets:
+    """The sheets of K = `part` ≤ H with the taps of a k×k filter."""
+    group = _on_lattice(part)
+    rows = np.stack([group.mul[h, np.array(part.right_transversal)] for h in part.embedding])
+    return Sheets(rows, np.stack([_moved_taps(group, h, 1, kernel) for h in part.embedding]))
 
 
 @lru_cache(maxsize=256)
@@ -47,10 +70,7 @@ def orbits(part: Subgroup, source: int, target: int, kernel: int) -> Orbits:
 
     Regular target, h ∈ K, t in a transversal of K\\H:  W[h t, k, δ] = θ[t, h⁻¹k, R_h⁻¹ δ].
     """
-    group = part.parent
-    assert isinstance(group, PointGroup)
-    if not group.on_lattice:
-        raise GroupError(f"{group} does not map the grid to itself: it has no orbits of filter taps.")
+    group = _on_lattice(part)
     moved = np.stack([_moved_taps(group, h, source, kernel) for h in part.embedding])
     if target > 1:
         transversal = np.array(part.right_transversal)
@@ -61,11 +81,32 @@ def orbits(part: Subgroup, source: int, target: int, kernel: int) -> Orbits:
     return Orbits(np.zeros((1, 1), np.int64), classes.reshape(1, -1), len(names))
 
 
+def _on_lattice(part: Subgroup) -> PointGroup:
+    """The point group of which K is a part, if K (not always the group) maps the grid to itself."""
+    group = part.parent
+    assert isinstance(group, PointGroup)
+    matrices = group.matrices[list(part.embedding)]
+    if not np.allclose(matrices, np.rint(matrices), atol=1e-9):
+        raise GroupError(
+            f"{subgroup_name(part)} does not map the square grid to itself, so it has no exact "
+            "filters on pixels: write STEER in place of GCONV, or a subgroup, as in GCONV[p2]."
+        )
+    return group
+
+
+def _places(rows: Index) -> tuple[Index, Index]:
+    """For each k in `rows` its row and column there."""
+    first, second = np.indices(rows.shape)
+    order = np.argsort(rows, axis=None)
+    return first.ravel()[order], second.ravel()[order]
+
+
 def _moved_taps(group: PointGroup, h: int, source: int, kernel: int) -> Index:
     """Index of (h⁻¹ k, R_h⁻¹ δ) for every tap (k, δ)."""
     reach = kernel // 2
-    offsets = np.stack(np.mgrid[-reach : reach + 1, -reach : reach + 1], -1).reshape(-1, 2)
-    back = offsets @ group.matrices[h] + reach  # row vectors: δᵀ R = (R⁻¹ δ)ᵀ
+    offsets = np.indices((kernel, kernel)).reshape(2, -1).T - reach
+    matrix = np.rint(group.matrices[h]).astype(np.int64)
+    back = offsets @ matrix + reach  # row vectors: δᵀ R = (R⁻¹ δ)ᵀ
     spatial = back[:, 0] * kernel + back[:, 1]
     turned = group.mul[group.inv[h]] if source > 1 else np.zeros(1, np.int64)
     return np.asarray(turned[:, None] * kernel**2 + spatial[None, :]).ravel()

@@ -1,39 +1,15 @@
 """Specs: layers in the paper's notation, "F-FC+CONV+GCONV"."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import final
 
 from relaxeq.errors import SpecError
-from relaxeq.fields import Field
-from relaxeq.groups import FiniteGroup, Subgroup, trivial
+from relaxeq.groups import trivial
 from relaxeq.paths.base import Path
 from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.fc import FC
+from relaxeq.paths.frame import Frame
 from relaxeq.paths.gconv import GroupConv
-
-
-@final
-@dataclass(frozen=True)
-class Frame:
-    """Where a path of a layer lives: its fields and filter.
-
-    `fine` is the target on the source's grid, where equivariant paths end; `target` is the coarse
-    field that layers with stride return, where paths without symmetry end directly.
-    """
-
-    source: Field
-    target: Field
-    kernel_size: int
-
-    @property
-    def fine(self) -> Field:
-        return self.target.resized(self.source.size)
-
-    def subgroup(self, part: FiniteGroup | Subgroup | None = None) -> Subgroup:
-        """K inside the point group of the fields: all of it unless given."""
-        group = self.source.group.point_group
-        return group.as_subgroup(group if part is None else part)
+from relaxeq.paths.separable import depthwise_separable_conv, separable_conv
 
 
 def _conv(frame: Frame, label: str) -> Path:
@@ -44,10 +20,15 @@ def _conv(frame: Frame, label: str) -> Path:
 def _group_conv(frame: Frame, label: str) -> Path:
     if frame.source.group.point_group.order == 1:
         raise SpecError(
-            f"{label} needs a point group, and these fields have {frame.source.group}: write CONV, or "
-            "fields of groups.semidirect(groups.Z2(), groups.p4())."
+            f"{label} needs a point group, and these fields have {frame.source.group}: write CONV, "
+            "or fields of groups.semidirect(groups.Z2(), groups.p4())."
         )
-    return GroupConv(frame.source, frame.fine, frame.kernel_size, frame.subgroup(), label)
+    place = (frame.source, frame.fine, frame.kernel_size, frame.subgroup(), label)
+    if frame.filters == "separable":
+        return separable_conv(*place)
+    if frame.filters == "depthwise-separable":
+        return depthwise_separable_conv(*place)
+    return GroupConv(*place, pointwise=frame.filters == "pointwise")
 
 
 PATHS: dict[str, Callable[[Frame, str], Path]] = {

@@ -1,0 +1,103 @@
+"""Separable group convolutions: a filter in space, then one over orientations (App. F.3)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.fields import Field
+from relaxeq.groups import Subgroup
+from relaxeq.paths.base import Path, draw_normal
+from relaxeq.paths.depthwise_stage import SpatialStage, TurnStage
+from relaxeq.paths.gconv import conv_stage, symmetry_name
+from relaxeq.paths.stage import Stage
+from relaxeq.sites import Site, bias_site, tap
+
+
+@final
+class StagedConv(Path):
+    """Several stages in a row, each with its parameter, and a bias per channel between them.
+
+    y = stage_m(… stage_1(x, θ_1) + b_1 …, θ_m). Linear in each parameter given the others; the
+    inner biases b (C), equal at all positions and orientations, break no symmetry. All share one
+    prior. A trivial source is lifted by the first stage.
+    """
+
+    def __init__(
+        self,
+        source: Field,
+        target: Field,
+        part: Subgroup,
+        stages: Mapping[str, Stage],
+        label: str = "GCONV",
+    ) -> None:
+        super().__init__(label, source.shape, target.shape)
+        self.part = part
+        self.orientations = part.parent.order
+        self.stages = nn.ModuleDict(stages)
+        for name, stage in stages.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(*stage.shape)))
+        self._inner = tuple(stages)[:-1]
+        for name in self._inner:
+            self.register_parameter(f"{name}_bias", nn.Parameter(torch.zeros(source.channels)))
+        self.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name, stage in self.stages.items():
+            x = tap(self, name, x, stage(x, self.get_parameter(name)))
+            if name in self._inner:
+                bias = self.get_parameter(f"{name}_bias")
+                y = x + bias.repeat_interleave(self.orientations)[:, None, None]
+                x = tap(self, f"{name}_bias", x, y)
+        return x
+
+    def sites(self) -> dict[str, Site]:
+        found: dict[str, Site] = {name: stage.site() for name, stage in self.stages.items()}  # type: ignore[operator]
+        pattern = "n (c k) h w -> n 1 1 c"
+        for name in self._inner:
+            channels = len(self.get_parameter(f"{name}_bias"))
+            found[f"{name}_bias"] = bias_site(channels, pattern, k=self.orientations)
+        return found
+
+    def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
+        for name, stage in self.stages.items():
+            assert isinstance(stage, Stage)
+            scale = 1.0 if name in self._inner else gain
+            draw_normal(self.get_parameter(name), scale / math.sqrt(stage.fan_in), generator)
+        for name in self._inner:
+            nn.init.zeros_(self.get_parameter(f"{name}_bias"))
+
+    @property
+    def symmetry(self) -> str:
+        return symmetry_name(self.part)
+
+
+def separable_conv(
+    source: Field, target: Field, kernel_size: int, part: Subgroup, label: str = "GCONV"
+) -> StagedConv:
+    """θ̄1(c, x, y) with bias, then θ̄2(c', c, k): (C·|H|/|K|, k²), (C), (C'·|H|/|K|, C·|H|)."""
+    lifted = replace(source, rep="regular")
+    stages = {
+        "spatial": SpatialStage(source, kernel_size, part),
+        "mix": conv_stage(lifted, target, 1, part, pointwise=False),
+    }
+    return StagedConv(source, target, part, stages, label)
+
+
+def depthwise_separable_conv(
+    source: Field, target: Field, kernel_size: int, part: Subgroup, label: str = "GCONV"
+) -> StagedConv:
+    """θ̄1(c, x, y) with bias, θ̄2(c, k) with bias, then θ̄3(c', c) within each orientation.
+
+    Shapes (C·|H|/|K|, k²), (C), (C·|H|/|K|, |H|), (C), (C'·|H|/|K|, C·|H|/|K|).
+    """
+    lifted = replace(source, rep="regular")
+    stages = {
+        "spatial": SpatialStage(source, kernel_size, part),
+        "turn": TurnStage(lifted, part),
+        "mix": conv_stage(lifted, target, 1, part, pointwise=True),
+    }
+    return StagedConv(source, target, part, stages, label)

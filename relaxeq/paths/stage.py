@@ -1,0 +1,26 @@
+"""The stage: one way in which a parameter meets a feature map, with its site."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from relaxeq.sites import Site
+
+
+class Stage(nn.Module, ABC):
+    """A map (x, θ) ↦ z, linear in each, that holds no parameter itself.
+
+    Paths of one or several convolutions are made of stages. `shape` is that of θ (out rows, in
+    columns) and `fan_in` the number of products in one entry of z.
+    """
+
+    shape: tuple[int, int]
+    fan_in: int
+
+    @abstractmethod
+    def forward(self, x: Tensor, theta: Tensor) -> Tensor:
+        """z of x under θ."""
+
+    @abstractmethod
+    def site(self) -> Site:
+        """The Kronecker site of θ."""
