@@ -134,9 +134,8 @@ def _lie_irrep(name: str, label: tuple[int, ...]) -> Any:
     }[name]
     known = label in labels(name, label[-1]) if label else False
     if not known or label[-1] < 0:
-        raise GroupError(
-            f"irrep: {name} has no irrep{label}. It has {labels(name, 0)}, {labels(name, 1)} …"
-        )
+        low = ", ".join(f"irrep{k}" for d in (0, 1, 2) for k in labels(name, d)).replace(",)", ")")
+        raise GroupError(f"irrep: {name} has no irrep{label}. It has {low} and so on.")
     return factory().irrep(*label)
 
 

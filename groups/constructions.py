@@ -1,6 +1,8 @@
 """New representations from old ones, and from matrices that a user writes down."""
 
+import operator
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -63,12 +65,9 @@ def quotient(group: FiniteGroup, part: FiniteGroup | Subgroup) -> Representation
 
 
 def restricted(rho: Representation, part: FiniteGroup | Subgroup) -> Representation:
-    """ρ on a subgroup K alone: a representation of `K.group`."""
+    """ρ on a subgroup K alone: a representation of `K.group`, summand by summand."""
     inside = _finite(rho).as_subgroup(part)
-    group = inside.group
-    images = [rho(inside.embedding[g.index]) for g in group.generators]
-    shape = (group.generator_count, rho.dim, rho.dim)
-    return explicit(group, np.reshape(images, shape), np.zeros((0, rho.dim, rho.dim)))
+    return reduce(operator.add, [_restricted_term(term, inside) for term in rho.terms])
 
 
 def induced(sigma: Representation, part: Subgroup) -> Representation:
@@ -111,6 +110,13 @@ def character(rho: Representation) -> Floats:
     """χ(g) = tr ρ(g) for all elements of a finite group, shape (order,)."""
     chi: Floats = np.einsum("gii->g", matrices(rho))
     return chi
+
+
+def _restricted_term(rho: Representation, inside: Subgroup) -> Representation:
+    group = inside.group
+    images = [rho(inside.embedding[g.index]) for g in group.generators]
+    shape = (group.generator_count, rho.dim, rho.dim)
+    return explicit(group, np.reshape(images, shape), np.zeros((0, rho.dim, rho.dim)))
 
 
 def _induced_image(sigma: Representation, part: Subgroup, g: int) -> Floats:

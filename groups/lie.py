@@ -72,7 +72,7 @@ class MatrixLieGroup(Group):
         """The unit matrix."""
         return LieElement(self, ())
 
-    def exp(self, coefficients: Sequence[float]) -> "LieElement":
+    def exp(self, coefficients: Sequence[int | float]) -> "LieElement":
         """exp(Σ c_i A_i): for SO(2) an angle in radians, for SO(3) a rotation vector."""
         c = tuple(float(x) for x in np.ravel(coefficients))
         if len(c) != self.algebra_count:

@@ -151,7 +151,7 @@ def explicit(group: Group, images: Floats, derivatives: Floats) -> Representatio
         parts.append(repr(rho.derivatives.tolist()))
     if not (group.generator_count or group.algebra_count):
         # The trivial group has no generator to show the dimension.
-        return Representation(group, images, derivatives, f"{rho.dim}*trivial")
+        return rho.dim * one(group)
     return Representation(group, images, derivatives, f"representation({', '.join(parts)})")
 
 
