@@ -11,7 +11,7 @@ from relaxeq.sites.registry import (
     register_sites,
     tapped,
 )
-from relaxeq.sites.site import Site
+from relaxeq.sites.kronecker import Site
 from relaxeq.sites.tap import listening, tap
 from relaxeq.sites.torch_layers import bias_site
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from torch import Tensor, nn
 
 from relaxeq.errors import SiteError
-from relaxeq.sites.site import Site
+from relaxeq.sites.kronecker import Site
 from relaxeq.sites.tap import tap
 
 

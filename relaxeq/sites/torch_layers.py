@@ -5,7 +5,7 @@ from torch import nn
 from relaxeq.sites.layouts import Layout, Ones, Rearranged, Summed
 from relaxeq.sites.patches import Patches, TorusPatches
 from relaxeq.sites.registry import register_sites
-from relaxeq.sites.site import Site
+from relaxeq.sites.kronecker import Site
 
 
 def bias_site(channels: int, pattern: str = "n c ... -> n 1 1 c", **sizes: int) -> Site:
