@@ -1,0 +1,165 @@
+"""Is a module equivariant, and if not, which part of it is not?"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.errors import EquivarianceError, NumericsError, ShapeError, SpecError
+from relaxeq.fields import Field
+from relaxeq.testing.actions import Action, AnyElement, Vectors, action_of
+from relaxeq.testing.comparison import moved, relative_error, scale_between
+from relaxeq.testing.elements import AnyGroup, probing_elements
+from relaxeq.testing.modules import Probe, module_errors
+from relaxeq.testing.report import ElementError, EquivarianceReport, first_fault
+from relaxeq.testing.tracing import tensor_of
+
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
+COARSE = 3e-2  # float16 and bfloat16
+
+
+def equivariance_error(
+    module: nn.Module,
+    field_in: Field | Vectors | Any,
+    field_out: Field | Vectors | Any = None,
+    group: AnyGroup | None = None,
+    elements: Sequence[AnyElement] | None = None,
+    tolerance: float | None = None,
+    x: Tensor | None = None,
+) -> EquivarianceReport:
+    """How far `module` is from f(a·x) = a·f(x): per element a, and per submodule if it is too far.
+
+    field_in, field_out: what enters and leaves: a Field, `Vectors`, or an escnn FieldType (give
+    `x` and `group` then). field_out=None means that outputs must not change, as logits.
+    group: the group, or a subgroup of the fields' one, to test; the fields' group if left out.
+    elements: the elements to test; if left out, generators of the group (shifts of the torus among
+    them), and every element of the point group composed with a shift.
+    tolerance: largest relative error allowed; 1e-4 in float32, 1e-10 in float64 if left out.
+    x: features to test on; four standard normal data from seed 0 if left out, in the dtype and on
+    the device of the module's parameters.
+
+    The error under a is max |f(a·x) − a·f(x)| / max |f(x)|, over a batch of which a moves every
+    second datum, so that outputs which depend on the rest of the batch count as errors. Where the
+    output grid is coarser by a factor r, a shift d may arrive as ⌊d/r⌋ or ⌈d/r⌉ per axis and datum.
+    The module is run as it is, in train or eval mode, escnn modules on GeometricTensors.
+    Raises SpecError, ShapeError or NumericsError where nothing can be concluded: chance in the
+    module, shapes other than the fields', outputs that are not finite.
+    """
+    probe, leaving = _probe(module, field_in, field_out, group, elements, x)
+    report = _measured(probe, leaving, tolerance)
+    return report if report.equivariant else inspected(probe, report)
+
+
+def assert_equivariant(
+    module: nn.Module,
+    field_in: Field | Vectors | Any,
+    field_out: Field | Vectors | Any = None,
+    group: AnyGroup | None = None,
+    elements: Sequence[AnyElement] | None = None,
+    tolerance: float | None = None,
+    x: Tensor | None = None,
+) -> None:
+    """Raise EquivarianceError, naming worst element, error and module at fault, or return None.
+
+    Arguments as in `equivariance_error`.
+    """
+    report = equivariance_error(module, field_in, field_out, group, elements, tolerance, x)
+    if not report.equivariant:
+        what = "f(a·x) = f(x)" if field_out is None else "f(a·x) = a·f(x)"
+        raise EquivarianceError(
+            f"{report.kind} does not satisfy {what}: worst relative error {report.worst}, "
+            f"tolerance {report.tolerance:.0e}, {len(report.errors)} elements tested. "
+            f"{report.verdict}"
+        )
+
+
+def inspected(probe: Probe, report: EquivarianceReport) -> EquivarianceReport:
+    """The report, with every submodule tested by itself and the first one at fault named."""
+    with torch.no_grad():
+        modules = module_errors(probe)
+    fault = None if report.equivariant else first_fault(modules, report.tolerance)
+    return EquivarianceReport(report.kind, report.tolerance, report.errors, modules, fault)
+
+
+def _probe(
+    module: nn.Module,
+    field_in: Any,
+    field_out: Any,
+    group: AnyGroup | None,
+    elements: Sequence[AnyElement] | None,
+    x: Tensor | None,
+) -> tuple[Probe, Action]:
+    entering, leaving = action_of(field_in), action_of(field_out)
+    features = _features(module, field_in, x)
+    chosen = tuple(elements) if elements else probing_elements(_group(field_in, group), features)
+    run = _runner(module)
+    _check_output(run, features, field_out)
+    return Probe(module, run, features, chosen, (entering, leaving)), leaving
+
+
+def _measured(probe: Probe, leaving: Action, tolerance: float | None) -> EquivarianceReport:
+    entering = probe.known[0]
+    with torch.no_grad():
+        before = probe.run(probe.x)
+        scale = scale_between(probe.x, before)
+        errors = []
+        for element in probe.elements:
+            found = probe.run(moved(entering, element, probe.x))
+            errors.append(
+                ElementError(element, relative_error(leaving, element, scale, found, before))
+            )
+    allowed = TOLERANCES.get(before.dtype, COARSE) if tolerance is None else tolerance
+    return EquivarianceReport(type(probe.network).__name__, allowed, tuple(errors))
+
+
+def _runner(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """x ↦ module(x) on plain tensors; escnn modules get and give GeometricTensors."""
+    dress = getattr(module, "in_type", None)
+    wraps = hasattr(dress, "gspace") and callable(dress)
+
+    def run(x: Tensor) -> Tensor:
+        y = tensor_of(module(dress(x) if wraps and callable(dress) else x))
+        if y is None or y.ndim < 2 or len(y) != len(x):
+            raise ShapeError(
+                f"module={type(module).__name__} must return one floating tensor with the batch of "
+                f"{len(x)} first: wrap it in a module that picks that tensor."
+            )
+        return y
+
+    return run
+
+
+def _check_output(run: Callable[[Tensor], Tensor], x: Tensor, field_out: Any) -> None:
+    with torch.no_grad():
+        first, second = run(x), run(x)
+    if isinstance(field_out, Field | Vectors):
+        field_out.check(first, "module(x)")
+    if not torch.isfinite(first).all():
+        raise NumericsError(
+            "module(x) holds NaN or infinity: check its weights, or give another x=."
+        )
+    if not torch.equal(first, second):
+        raise SpecError(
+            "module gives two answers for one x: chance in it (dropout, noise) hides its symmetry. "
+            "Write module.eval() first."
+        )
+
+
+def _features(module: nn.Module, field_in: Any, x: Tensor | None) -> Tensor:
+    if x is not None:
+        if isinstance(field_in, Field | Vectors):
+            field_in.check(x)
+        return x.detach()
+    if not isinstance(field_in, Field | Vectors):
+        raise SpecError(f"x is missing: field_in={field_in!r} does not say the size of the grid.")
+    parameter = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    generator = torch.Generator().manual_seed(0)
+    return field_in.random(4, generator, parameter.dtype).to(parameter.device)
+
+
+def _group(field_in: Any, group: AnyGroup | None) -> AnyGroup:
+    found: AnyGroup | None = getattr(field_in, "group", None) if group is None else group
+    if found is None:
+        raise SpecError("group is missing: write group=groups.planar('p4'), say.")
+    return found
