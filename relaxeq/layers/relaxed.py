@@ -1,5 +1,6 @@
 """RelaxedLayer: a sum of paths between two fields (Eqs. 4 and 11)."""
 
+from collections.abc import Iterable
 from typing import final
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor, nn
 
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.fields import Field
+from relaxeq.groups import FiniteGroup, Subgroup
 from relaxeq.layers.polyphase import polyphase
-from relaxeq.paths import PATHS, Bias, Frame, Path, parse_spec
+from relaxeq.paths import Bias, Frame, Path, build_paths, spec_of_groups
 from relaxeq.shapes import Matrix
 
 
@@ -21,27 +23,30 @@ class RelaxedLayer(nn.Module):
     map straight to the coarse grid, the equivariant ones are summed on the fine grid and share one
     polyphase choice per datum (App. F.2), since a phase per path would break equivariance.
     `filters` says how GCONV mixes orientations: "full", "separable", "depthwise-separable" or
-    "pointwise" (App. F.3); CONV is full over channels and orientations always.
+    "pointwise" (App. F.3); CONV is full over channels and orientations always. `groups` adds a path
+    for each of a list of subgroups K of the fields' point group (Eq. 11), labelled "GCONV[p4]" and
+    "CONV" for {e}; specs name them so too. Without `spec` or `groups` the layer is "F-FC+CONV".
     """
 
     def __init__(  # noqa: PLR0913  (the contract's options)
         self,
         source: Field,
         target: Field,
-        spec: str = "F-FC+CONV",
+        spec: str | None = None,
         *,
         kernel_size: int = 3,
         stride: int = 1,
         filters: str = "pointwise",
         bias: bool = True,
+        groups: Iterable[FiniteGroup | Subgroup | str] | None = None,
     ) -> None:
         super().__init__()
         _check_grids(source, target, kernel_size, stride)
         self.source, self.target = source, target
-        self.spec, self.stride, self.filters = spec, stride, filters
+        self.spec = _spec(source, spec, groups)
+        self.stride, self.filters = stride, filters
         frame = Frame(source, target, kernel_size, filters)
-        built = {label: PATHS[label](frame, label) for label in parse_spec(spec)}
-        self.paths: nn.ModuleDict = nn.ModuleDict(built)
+        self.paths: nn.ModuleDict = nn.ModuleDict(build_paths(frame, self.spec))
         self.bias = Bias(target) if bias else None
         self.reset_parameters()
 
@@ -116,6 +121,16 @@ def _sum(first: Tensor | None, second: Tensor | None) -> Tensor:
         assert first is not None or second is not None
         return first if second is None else second  # type: ignore[return-value]
     return first + second
+
+
+def _spec(source: Field, spec: str | None, groups: Iterable[object] | None) -> str:
+    """The spec and the paths of `groups` after it; the paper's F-FC+CONV if neither is given."""
+    if groups is None:
+        return "F-FC+CONV" if spec is None else spec
+    if isinstance(groups, str) or not isinstance(groups, Iterable):
+        raise SpecError(f"groups={groups!r} must be a list of subgroups, such as [p4, p2, e].")
+    listed = spec_of_groups(source.group.point_group, groups)
+    return listed if spec is None else f"{spec}+{listed}"
 
 
 def _check_grids(source: Field, target: Field, kernel_size: int, stride: int) -> None:

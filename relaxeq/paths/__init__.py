@@ -7,7 +7,8 @@ from relaxeq.paths.fc import FC
 from relaxeq.paths.frame import FILTERS, Frame
 from relaxeq.paths.gconv import GroupConv
 from relaxeq.paths.separable import StagedConv, depthwise_separable_conv, separable_conv
-from relaxeq.paths.spec import PATHS, parse_spec
+from relaxeq.paths.spec import PATHS, build_paths, parse_spec, spec_of_groups
+from relaxeq.paths.subgroups import find_subgroup, subgroup_name
 
 __all__ = [
     "FC",
@@ -20,7 +21,11 @@ __all__ = [
     "GroupConv",
     "Path",
     "StagedConv",
+    "build_paths",
     "depthwise_separable_conv",
+    "find_subgroup",
     "parse_spec",
     "separable_conv",
+    "spec_of_groups",
+    "subgroup_name",
 ]

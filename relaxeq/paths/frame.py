@@ -5,7 +5,7 @@ from typing import final
 
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
-from relaxeq.groups import FiniteGroup, Subgroup
+from relaxeq.groups import PointGroup, Subgroup
 
 FILTERS = ("full", "separable", "depthwise-separable", "pointwise")
 
@@ -16,13 +16,15 @@ class Frame:
     """Where a path of a layer lives: its fields and the kind of its filters.
 
     `fine` is the target on the source's grid, where equivariant paths end; `target` is the coarse
-    field that layers with stride return, where paths without symmetry end directly.
+    field that layers with stride return, where paths without symmetry end directly. `part` is the
+    K ≤ H of a path such as GCONV[p2]; unless given it is all of H.
     """
 
     source: Field
     target: Field
     kernel_size: int
     filters: str = "pointwise"
+    part: Subgroup | None = None
 
     def __post_init__(self) -> None:
         if self.filters not in FILTERS:
@@ -32,7 +34,11 @@ class Frame:
     def fine(self) -> Field:
         return self.target.resized(self.source.size)
 
-    def subgroup(self, part: FiniteGroup | Subgroup | None = None) -> Subgroup:
-        """K inside the point group of the fields: all of it unless given."""
-        group = self.source.group.point_group
-        return group.as_subgroup(group if part is None else part)
+    @property
+    def point_group(self) -> PointGroup:
+        """H, the point group of both fields."""
+        return self.source.group.point_group
+
+    def subgroup(self) -> Subgroup:
+        """K: `part`, or all of H."""
+        return self.point_group.as_subgroup(self.part or self.point_group)

@@ -1,11 +1,31 @@
-"""Names of subgroups, as labels and tables print them and specs read them back."""
+"""Subgroups of a layer's group: found from what a user gives, named as labels and specs say."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
-from relaxeq.errors import GroupError
+import numpy as np
+
+from relaxeq.errors import GroupError, SpecError
 from relaxeq.groups import FiniteGroup, PointGroup, Subgroup, cyclic, dihedral, point_group, trivial
 
 
+def find_subgroup(group: FiniteGroup, part: object) -> Subgroup:
+    """K ≤ H from a Subgroup, a group or a name such as "p2", "C2", "e" or "{e, r2s}".
+
+    Groups written as matrices of one size (point groups, cyclic(n) and dihedral(n) as they turn the
+    plane) are found by these: cyclic(2) in p4m is the half turn. Others must fit in one place only.
+    """
+    if isinstance(part, str):
+        return _named(group, part)
+    if isinstance(part, Subgroup) and part.parent != group:
+        part = part.group
+    if isinstance(part, FiniteGroup):
+        places = _same_matrices(group, part)
+        return group.subgroup(places) if places else group.as_subgroup(part)
+    return group.as_subgroup(part)  # type: ignore[arg-type]  # it says what is wrong
+
+
+@lru_cache(maxsize=1024)
 def subgroup_name(part: Subgroup) -> str:
     """The name of the group that K is ("p4", "C3", "e") where it has one place, or its elements.
 
@@ -30,3 +50,26 @@ def _candidates(part: Subgroup) -> Iterator[FiniteGroup]:
     yield trivial() if part.order == 1 else cyclic(part.order)
     if part.order % 2 == 0:
         yield dihedral(part.order // 2)
+
+
+def _named(group: FiniteGroup, name: str) -> Subgroup:
+    every = {subgroup_name(part): part for part in group.subgroups()}
+    if name in every:
+        return every[name]
+    if isinstance(group, PointGroup):
+        try:
+            return group.as_subgroup(point_group(name))  # another name, such as C4 for p4
+        except GroupError:
+            pass
+    raise SpecError(
+        f"{name!r} is no subgroup of {group}: write one of {', '.join(map(repr, every))}."
+    )
+
+
+def _same_matrices(group: FiniteGroup, part: FiniteGroup) -> list[int]:
+    small, big = part.concrete, group.concrete
+    if small is None or big is None or small.shape[1:] != big.shape[1:]:
+        return []
+    close = np.isclose(small[:, None], big[None], atol=1e-9).all(axis=(2, 3))
+    places: list[int] = np.flatnonzero(close.any(0)).tolist()
+    return places if close.any(1).all() else []
