@@ -1,15 +1,25 @@
 """Reports: what symmetry every layer kept (App. D), as rows, text, JSON and a picture."""
 
 from relaxeq.report.files import write_text
-from relaxeq.report.palette import colours
-from relaxeq.report.picture import draw_precisions, draw_shares, layers_figure, save_figure
+from relaxeq.report.palette import FAINT, INK, colours
+from relaxeq.report.picture import (
+    add_legend,
+    draw_precisions,
+    draw_shares,
+    layers_figure,
+    save_figure,
+)
 from relaxeq.report.report import Report, read_report, report_from, summary
 from relaxeq.report.rows import Row, by_layer
-from relaxeq.report.text import markdown_table, plain
+from relaxeq.report.text import WIDTH, markdown_table, plain
 
 __all__ = [
+    "FAINT",
+    "INK",
+    "WIDTH",
     "Report",
     "Row",
+    "add_legend",
     "by_layer",
     "colours",
     "draw_precisions",

@@ -19,8 +19,8 @@ OFF = "#BBBBBB"
 """Layers and paths that are off."""
 
 
-INK = "#333333"
-"""Text."""
+INK, FAINT = "#333333", "#DDDDDD"
+"""Text, and lines behind the data."""
 
 
 def readable_on(colour: str) -> str:

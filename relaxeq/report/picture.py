@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,11 +9,10 @@ from matplotlib.patches import Patch
 
 from relaxeq.errors import SpecError
 from relaxeq.report.files import PathLike, written
-from relaxeq.report.palette import INK, OFF, colours, readable_on
+from relaxeq.report.palette import FAINT, INK, OFF, colours, readable_on
 from relaxeq.report.rows import NO_TYPE, Row, by_layer
 
 FORMATS = (".png", ".pdf", ".svg")
-FAINT: Final = "#DDDDDD"
 OFF_RANGE = 1e12
 """Precisions above this are drawn at the edge, as off: the weights are 0 to all digits."""
 

@@ -14,8 +14,8 @@ from relaxeq.report.palette import colours
 from relaxeq.report.rows import Row, by_layer
 
 WIDTH = 110
-PRIOR_COLUMNS = ("precision 1/σ²", "‖θ‖²", "γ", "P", "γ/P")
-ROW_COLUMNS = ("layer", "path", "symmetry", *PRIOR_COLUMNS, "share", "layer type")
+PRIOR_COLUMNS = ("precision", "‖θ‖²", "γ", "P", "γ/P")
+ROW_COLUMNS = ("layer", "path", "symmetry", *PRIOR_COLUMNS, "share", "type")
 
 
 def headline(
@@ -31,8 +31,8 @@ def headline(
 def row_cells(row: Row) -> tuple[str, ...]:
     """A row as texts under ROW_COLUMNS."""
     priors = prior_cells(row)
-    share = f"{100 * row.share:.2f} %"
-    return f"{row.layer} {row.name}", row.path, row.symmetry, *priors, share, row.layer_type
+    share = f"{100 * row.share:.1f} %"
+    return row.name, row.path, row.symmetry, *priors, share, row.layer_type
 
 
 def prior_cells(prior: Row | LearnedPrior) -> tuple[str, ...]:
@@ -70,9 +70,9 @@ def plain(content: RenderableType, width: int = WIDTH) -> str:
 
 
 def _table(columns: Sequence[str], left: int, folding: Sequence[str] = ()) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     for number, name in enumerate(columns):
-        side = "left" if number < left or name == "layer type" else "right"
+        side = "left" if number < left or name == "type" else "right"
         table.add_column(name, justify=side, no_wrap=name not in folding, overflow="fold")  # type: ignore[arg-type]
     return table
 
@@ -112,7 +112,7 @@ def markdown(
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """A markdown table, the first `left` columns and words aligned left, figures right."""
-    rule = ["---" if n < left or name == "layer type" else "---:" for n, name in enumerate(columns)]
+    """A markdown table: the first `left` columns and types aligned left, figures right."""
+    rule = ["---" if n < left or name == "type" else "---:" for n, name in enumerate(columns)]
     lines = [columns, rule, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,5 @@
+"""The command line: relaxeq demo, relaxeq report."""
+
+from relaxeq.cli.app import main
+
+__all__ = ["main"]

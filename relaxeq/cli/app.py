@@ -1,0 +1,55 @@
+"""The entry point: commands, exit codes, and errors without tracebacks."""
+
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Annotated, NoReturn
+
+import typer
+
+from relaxeq.cli.demo import demo
+from relaxeq.cli.report import report
+from relaxeq.errors import RelaxeqError
+
+USAGE = 2
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo)
+app.command()(report)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            found = metadata.version("relaxeq")
+        except metadata.PackageNotFoundError:
+            found = "(a checkout that is not installed)"
+        typer.echo(f"relaxeq {found}")
+        raise typer.Exit
+
+
+@app.callback()
+def relaxeq(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Layers that learn how much symmetry they should have.
+
+    Exit codes: 0 all is well, 1 something was found, 2 wrong usage or an error.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; errors of relaxeq become one message and exit code 2."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="relaxeq")
+    except RelaxeqError as error:
+        typer.echo(f"Error: {error}", err=True)
+    sys.exit(USAGE)

@@ -1,0 +1,49 @@
+"""relaxeq demo: the main job."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relaxeq.cli.console import wide_console
+from relaxeq.demo import PRESETS, run_demo, table1_record, terminal, to_json
+from relaxeq.errors import SpecError
+
+INTERRUPTED = 130
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("runs/demo"),
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one thread each.")] = 2,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of every training.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of data, weights and batches.")] = 0,
+    preset: Annotated[str, typer.Option(help=f"Settings: {', '.join(PRESETS)}.")] = "demo",
+    as_json: Annotated[bool, typer.Option("--json", help="Print Table 1 as JSON.")] = False,
+) -> None:
+    """Learn layer-wise symmetry from handwritten digits: Tables 1 and 4, and a picture.
+
+    Digits lie in one of four quadrants. Task one is the digit, which shifts leave alone; task two
+    is digit and quadrant. F-FC, CONV and F-FC+CONV are trained by MAP and by the Laplace marginal
+    likelihood. A stopped demo continues when it is called again.
+
+    \b
+    Examples:
+      relaxeq demo
+      relaxeq demo --preset quick --out runs/quick
+      relaxeq demo --jobs 4 --seed 1 --out runs/seed1 --json
+    """
+    if preset not in PRESETS:
+        raise SpecError(f"--preset {preset} must be one of {', '.join(PRESETS)}.")
+    config = replace(PRESETS[preset], seeds=(seed,))
+    if epochs is not None:
+        config = replace(config, epochs=epochs)
+    try:
+        results = run_demo(config, out, jobs)
+    except KeyboardInterrupt:
+        typer.echo("\nStopped; the same command continues where it was.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        typer.echo(to_json(table1_record(results)), nl=False)
+    else:
+        wide_console().print(terminal(results))

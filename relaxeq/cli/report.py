@@ -1,0 +1,55 @@
+"""relaxeq report: the learned symmetry of a finished run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from relaxeq.cli.console import wide_console
+from relaxeq.errors import CheckpointError
+from relaxeq.report import Report, read_report
+
+NAME = "report.json"
+FINDING = 1
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help=f"A run's folder, or its {NAME}.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw shares and precisions: a .png, .pdf or .svg file.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if the report has warnings.")
+    ] = False,
+) -> None:
+    """Print what symmetry every layer of a finished run learned (Table 4).
+
+    \b
+    Examples:
+      relaxeq report runs/demo/digit_f-fc+conv_laplace_seed0
+      relaxeq report runs/mine --plot layers.png
+      relaxeq report runs/mine --json
+    """
+    found = find_report(run_dir)
+    if plot is not None:
+        found.plot(plot)
+    if as_json:
+        typer.echo(found.to_json(), nl=False)
+    else:
+        wide_console().print(found)
+    if strict and found.warnings:
+        raise typer.Exit(FINDING)
+
+
+def find_report(run_dir: Path) -> Report:
+    """The report of a run folder; an error names the runs inside a folder of several."""
+    file = run_dir if run_dir.is_file() else run_dir / NAME
+    if file.exists():
+        return read_report(file)
+    inside = sorted(f"\n  {found.parent}" for found in run_dir.glob(f"*/{NAME}"))
+    if inside:
+        remedy = f"choose one of its runs:{''.join(inside)}"
+    else:
+        remedy = f"when the fit is done, write relaxeq.summary(result).to_json({str(file)!r})."
+    raise CheckpointError(f"RUN_DIR={str(run_dir)!r} has no {NAME}: {remedy}")
