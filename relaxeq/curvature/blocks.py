@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from relaxeq.errors import NumericsError, SpecError
-from relaxeq.shapes import Gram, InputGram, Matrix, OutputGram, Vector, Weight
+from relaxeq.shapes import InputGram, Matrix, OutputGram, Vector, Weight
 from relaxeq.sites import Site
 
 
@@ -63,15 +63,17 @@ class KroneckerBlock(Block):
     @cached_property
     def factor_eigenvalues(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues of A (block, in) and G (block, out) in float64, clamped at 0."""
-        return tuple(torch.linalg.eigvalsh(checked(f)).clamp_min(0.0) for f in self.factors)  # type: ignore[return-value]
+        of_a, of_g = (torch.linalg.eigvalsh(checked(f)).clamp_min(0.0) for f in self.factors)
+        return of_a, of_g
 
     @cached_property
     def factor_bases(self) -> tuple[Tensor, Tensor]:
-        """Orthonormal eigenvectors of A (block, in, in) and G (block, out, out) in float64, as columns."""
-        return tuple(torch.linalg.eigh(checked(factor))[1] for factor in self.factors)  # type: ignore[return-value]
+        """Eigenvectors of A (block, in, in) and G (block, out, out) in float64, as columns."""
+        of_a, of_g = (torch.linalg.eigh(checked(factor))[1] for factor in self.factors)
+        return of_a, of_g
 
     @property
-    def factors(self) -> tuple[Gram, Gram]:
+    def factors(self) -> tuple[InputGram, OutputGram]:
         """(A, G)."""
         return self.inputs, self.outputs
 
@@ -120,7 +122,8 @@ class DiagonalBlock(Block):
         return self.values.double().flatten()
 
     def dense(self) -> Matrix:
-        return torch.diag(self.site.flat_from_blocks(self.values))
+        matrix: Tensor = torch.diag(self.site.flat_from_blocks(self.values))
+        return matrix
 
 
 @final
@@ -141,14 +144,12 @@ class DenseBlock(Block):
 def block_diagonal(site: Site, blocks: Tensor) -> Matrix:
     """The (P, P) matrix of per-block matrices (block, out·in, out·in), in the parameter's order."""
     whole = torch.block_diag(*blocks)
-    order = site.flat_from_blocks(
-        torch.arange(len(whole), device=blocks.device).view(site.shape)
-    )
+    order = site.flat_from_blocks(torch.arange(len(whole), device=blocks.device).view(site.shape))
     return whole[order][:, order]
 
 
 def checked(gram: Tensor) -> Tensor:
-    """The matrix in float64: single precision loses small eigenvalues, and fails on zero factors."""
+    """The matrix in float64: in single precision small eigenvalues are lost, zero factors fail."""
     if not torch.isfinite(gram).all():
         raise NumericsError("a curvature factor is not finite: training has diverged before it.")
     return gram.double()
