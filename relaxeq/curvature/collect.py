@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature.recording import Batch, Recording, recorded_passes
-from relaxeq.errors import SpecError
+from relaxeq.errors import NumericsError, SpecError
 from relaxeq.likelihoods import Likelihood, likelihood_from
 from relaxeq.sites import Site, network_sites
 
@@ -45,7 +45,7 @@ class Collector(ABC):
 
     @abstractmethod
     def add_gradients(self, calls: list[Tensor]) -> None:
-        """Take the output gradients g of the same batch and one column of Λ½, one tensor per call."""
+        """Take the output gradients g of that batch for one column of Λ½, one tensor per call."""
 
 
 C = TypeVar("C", bound=Collector)
@@ -89,3 +89,12 @@ def _feed(recording: Recording, root: Root, collectors: Mapping[str, Collector])
         with torch.no_grad():
             for name, found in gradients.items():
                 collectors[name].add_gradients(found)
+
+
+def check_finite(name: str, *sums: Tensor) -> None:
+    """Refuse sums that are not finite, by the name of their parameter."""
+    if not all(torch.isfinite(total).all() for total in sums):
+        raise NumericsError(
+            f"the curvature factors of {name!r} are not finite: training has diverged; lower the "
+            "learning rate or check the data."
+        )

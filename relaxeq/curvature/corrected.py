@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature.blocks import CorrectedBlock, DiagonalBlock
-from relaxeq.curvature.collect import Collector, Pass, Totals, collect
+from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
 from relaxeq.curvature.kfac import kronecker
 from relaxeq.curvature.recording import Batch
 from relaxeq.sites import Site
@@ -47,7 +47,10 @@ def _squares(
         turned = None if rotation is None else tuple(q.to(parameter) for q in rotation)
         return _Squares(site, turned, parameter.new_zeros(site.shape))  # type: ignore[arg-type]
 
-    return collect(net, loader, settings, make)
+    squares, totals = collect(net, loader, settings, make)
+    for name, found in squares.items():
+        check_finite(name, found.values)
+    return squares, totals
 
 
 @final

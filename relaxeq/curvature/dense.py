@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor, nn
 
 from relaxeq.curvature.blocks import DenseBlock
-from relaxeq.curvature.collect import Collector, Pass, Totals, collect
+from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
 from relaxeq.curvature.recording import Batch
 from relaxeq.errors import SpecError
 from relaxeq.sites import Site
@@ -24,6 +24,8 @@ def dense(
     more than 20,000 entries are refused.
     """
     sums, totals = collect(net, loader, settings, _made)
+    for name, found in sums.items():
+        check_finite(name, found.matrix)
     return {name: DenseBlock(s.site, s.matrix) for name, s in sums.items()}, totals
 
 

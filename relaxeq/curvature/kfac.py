@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature.blocks import KroneckerBlock
-from relaxeq.curvature.collect import Collector, Fisher, Pass, Totals, collect
+from relaxeq.curvature.collect import Collector, Fisher, Pass, Totals, check_finite, collect
 from relaxeq.curvature.recording import Batch
-from relaxeq.errors import NumericsError, SiteError
+from relaxeq.errors import SiteError
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import Site
 
@@ -79,11 +79,7 @@ class _Grams(Collector):
                 f"layouts give Grams of shape {found[0]} (inputs) and {found[1]} (outputs): correct "
                 "one."
             )
-        if not (torch.isfinite(inputs).all() and torch.isfinite(outputs).all()):
-            raise NumericsError(
-                f"the curvature factors of {self.name!r} are not finite: training has diverged; "
-                "lower the learning rate or check the data."
-            )
+        check_finite(self.name, inputs, outputs)
 
 
 def plus(total: Tensor | None, terms: list[Tensor]) -> Tensor:
