@@ -101,17 +101,22 @@ def read_bias(path, x, jac):
     return {"value": [(torch.arange(len(path.value))[:, None], torch.ones(1, 1), summed.T[None])]}
 
 
-def read_group_conv(path, x, jac):
-    """y[c', h t, p] = Σ θ[c', t, (c, κ, ε)] x[c, h κ, p + R_h ε], a position for every (h, p)."""
-    part, reach = path.part, path.kernel_size // 2
+def read_group_conv(path, x, jac, pointwise=False):
+    """y[c', h t, p] = Σ θ[c', t, (c, κ, ε)] x[c, h κ, p + R_h ε], a position for every (h, p).
+
+    κ runs over all orientations, or over a transversal of K\\H where the filter is pointwise.
+    """
+    part, reach = path.part, path.stage.kernel_size // 2
+    out, in_ = path.stage.channels
     group = part.parent
     height, width = x.shape[1:]
-    orders = len(x) // path.channels[1]
+    orders = len(x) // in_
+    held = part.right_transversal if pointwise else range(orders)
     taps = list(itertools.product(range(-reach, reach + 1), repeat=2))
     a, g = [], []
     for h, row, col in itertools.product(part.embedding, range(height), range(width)):
         patch = []
-        for c, k, (i, j) in itertools.product(range(path.channels[1]), range(orders), taps):
+        for c, k, (i, j) in itertools.product(range(in_), held, taps):
             k = int(group.mul[h, k]) if orders > 1 else 0
             (a0, a1), (b0, b1) = group.matrices[h].tolist()
             r, q = row + a0 * i + a1 * j, col + b0 * i + b1 * j
@@ -119,7 +124,7 @@ def read_group_conv(path, x, jac):
         a.append(torch.stack(patch))
         rows = [
             jac[:, c * group.order + int(group.mul[h, t]), row, col]
-            for c in range(path.channels[0])
+            for c in range(out)
             for t in part.right_transversal
         ]
         g.append(torch.stack(rows))
@@ -127,14 +132,15 @@ def read_group_conv(path, x, jac):
     return {"theta": [(entries, torch.stack(a), torch.stack(g))]}
 
 
+def read_pointwise(path, x, jac):
+    return read_group_conv(path, x, jac, pointwise=True)
+
+
 def read_invariant_conv(path, x, jac):
     """Trivial target: a[p] is the plain patch, summed over taps that share a parameter."""
-    basis = torch.autograd.functional.jacobian(
-        lambda theta: torch.func.functional_call(Weight(path), {"path.theta": theta}, ()),
-        path.theta,
-    )  # (c', depth, k, k, c'', columns)
+    basis = torch.autograd.functional.jacobian(path.stage.weight, path.theta)
     one = basis[0, :, :, :, 0]  # (depth, k, k, columns)
-    reach, (height, width) = path.kernel_size // 2, x.shape[1:]
+    reach, (height, width) = path.stage.kernel_size // 2, x.shape[1:]
     a, g = [], []
     for row, col in itertools.product(range(height), range(width)):
         patch = torch.stack(
@@ -151,15 +157,6 @@ def read_invariant_conv(path, x, jac):
     return {"theta": [(entries, torch.stack(a), torch.stack(g))]}
 
 
-class Weight(nn.Module):
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def forward(self):
-        return self.path.weight()
-
-
 def fields(group, in_, out, size, coarse=None, source="regular", target="regular"):
     return (
         Field(group, in_, size, rep=source),
@@ -167,9 +164,10 @@ def fields(group, in_, out, size, coarse=None, source="regular", target="regular
     )
 
 
-def conv(group, part, size, kernel=3, **reps):
+def conv(group, part, size, kernel=3, *, pointwise=False, **reps):
     source, target = fields(group, 2, 2, size, **reps)
-    return GroupConv(source, target, kernel, group.point_group.subgroup(part))
+    part = group.point_group.subgroup(part)
+    return GroupConv(source, target, kernel, part, pointwise=pointwise)
 
 
 PATHS = {
@@ -191,6 +189,10 @@ PATHS = {
     "GCONV pmm, not square": (lambda: conv(PMM, [1, 2], (2, 3)), read_group_conv),
     "GCONV flip of p4m": (lambda: conv(P4M, [5], (2, 2)), read_group_conv),
     "GCONV p4m": (lambda: conv(P4M, [1, 4], (2, 2), 1), read_group_conv),
+    "pointwise p4": (lambda: conv(P4, [1], (3, 3), pointwise=True), read_pointwise),
+    "pointwise p2 of p4": (lambda: conv(P4, [2], (2, 2), pointwise=True), read_pointwise),
+    "pointwise flip of p4m": (lambda: conv(P4M, [5], (3, 3), pointwise=True), read_pointwise),
+    "pointwise pmm, 5×5": (lambda: conv(PMM, [1, 2], (2, 3), 5, pointwise=True), read_pointwise),
     "lifting p4": (lambda: conv(P4, [1], (3, 3), source="trivial"), read_group_conv),
     "lifting, flip of p4m": (lambda: conv(P4M, [4], (3, 3), source="trivial"), read_group_conv),
     "invariant p4": (lambda: conv(P4, [1], (3, 3), target="trivial"), read_invariant_conv),
