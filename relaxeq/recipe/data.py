@@ -116,7 +116,7 @@ def check_loss(net: nn.Module, loss: Tensor, inputs: Tensor) -> None:
     if torch.isfinite(loss):
         return
     raise NumericsError(
-        f"the loss is {float(loss)}; the first output that is not finite comes from "
+        f"the loss is {float(loss.detach())}; the first output that is not finite comes from "
         f"{_culprit(net, inputs)!r}. Lower lr, or check that module; the last checkpoint is kept."
     )
 

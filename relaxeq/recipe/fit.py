@@ -170,7 +170,7 @@ class _Run:
         total = log_marginal_likelihood(found.log_likelihood, terms, self.precisions)
         return total / self.count
 
-    def _rate(self, epoch: float) -> float:
+    def _rate(self, epoch: int | float) -> float:
         return 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
 
     def _checkpoint(self) -> Checkpoint:
