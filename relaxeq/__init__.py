@@ -4,7 +4,7 @@ from relaxeq import errors, groups, models
 from relaxeq.curvature import KroneckerBlock, exact_ggn, kfac
 from relaxeq.evidence import Adam, MacKay
 from relaxeq.fields import Field
-from relaxeq.layers import RelaxedLayer
+from relaxeq.layers import Lift, OrientationPool, RelaxedLayer
 from relaxeq.recipe import FitResult, Options, fit
 from relaxeq.report import Report, summary
 from relaxeq.sites import Site, deterministic, register_sites, tap
@@ -14,6 +14,8 @@ __all__ = [
     "Field",
     "FitResult",
     "KroneckerBlock",
+    "Lift",
+    "OrientationPool",
     "MacKay",
     "Options",
     "RelaxedLayer",

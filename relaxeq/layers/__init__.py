@@ -1,6 +1,7 @@
-"""Layers: sums of paths, and strict subsampling."""
+"""Layers: sums of paths, strict subsampling, lifting and pooling."""
 
+from relaxeq.layers.orientations import Lift, OrientationPool
 from relaxeq.layers.polyphase import polyphase
 from relaxeq.layers.relaxed import RelaxedLayer
 
-__all__ = ["RelaxedLayer", "polyphase"]
+__all__ = ["Lift", "OrientationPool", "RelaxedLayer", "polyphase"]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import Z2, PlanarGroup
-from relaxeq.layers import RelaxedLayer
+from relaxeq.layers import Lift, OrientationPool, RelaxedLayer
 
 WIDTHS = (1, 2, 2, 4, 4, 8, 8, 16)
 STRIDES = (1, 2, 1, 2, 1, 2, 2, 2)
@@ -50,6 +50,7 @@ class PaperNet(nn.Module):
             self.layers.append(RelaxedLayer(field, target, spec, stride=stride, filters=filters))
             field = target
         self.out_field = field
+        self.lift, self.pool = Lift(self.image), OrientationPool(field)
         self.hidden = nn.Linear(field.channels, 64 * alpha)
         self.head = nn.Linear(64 * alpha, classes)
         nn.init.kaiming_normal_(self.hidden.weight, nonlinearity="relu")
@@ -57,12 +58,11 @@ class PaperNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The last field's features (batch, channels), their maximum over orientations."""
-        self.image.check(x)
-        x = x.repeat_interleave(self.out_field.orientations, dim=1)
+        x = self.lift(x)
         for layer in self.layers:
             x = torch.relu(layer(x))
-        split: Tensor = x.unflatten(1, (self.out_field.channels, -1))
-        return split.flatten(2).amax(2)
+        pooled: Tensor = self.pool(x)
+        return pooled.flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(torch.relu(self.hidden(self.features(x))))
