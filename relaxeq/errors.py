@@ -1,4 +1,4 @@
-"""The errors of relaxeq: every message names the argument, what was given, why not, and what to write."""
+"""The errors of relaxeq: what was given to which argument, why not, and what to write."""
 
 
 class RelaxeqError(Exception):

@@ -91,8 +91,8 @@ class Gaussian(Likelihood):
     def check(self, outputs: Logits, targets: Tensor) -> None:
         if targets.shape != outputs.shape or not targets.is_floating_point():
             raise DataError(
-                f"targets of a regression loader must be floats of shape {tuple(outputs.shape)}, got "
-                f"{targets.dtype} of shape {tuple(targets.shape)}."
+                f"targets of a regression loader must be floats of shape {tuple(outputs.shape)}, "
+                f"got {targets.dtype} of shape {tuple(targets.shape)}."
             )
         if not torch.isfinite(targets).all():
             raise DataError("targets hold NaN or infinity: clean or standardise the data first.")

@@ -1,6 +1,6 @@
 """Shapes of public signatures, in one vocabulary of axes.
 
-batch (data points n), block (independent weight blocks b), shared (positions s that share a weight),
+batch (data points n), block (independent weight blocks b), shared (positions s with one weight),
 out and in (rows and columns of a weight), channel, orientation k, row and col of the grid.
 """
 

@@ -1,4 +1,4 @@
-"""Curvature: Kronecker factors collected from sites, and the exact truth. Knows no group, no path."""
+"""Curvature: factors collected from sites, and the exact truth. Knows no group, no path."""
 
 from relaxeq.curvature.blocks import (
     Block,

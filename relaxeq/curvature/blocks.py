@@ -90,7 +90,7 @@ class KroneckerBlock(Block):
 @final
 @dataclass(frozen=True, eq=False)
 class CorrectedBlock(Block):
-    """H ≈ ⊕_b (Q_A ⊗ Q_G) diag(values_b) (Q_A ⊗ Q_G)ᵀ: the diagonal of H in the factors' eigenbasis.
+    """H ≈ ⊕_b (Q_A ⊗ Q_G) diag(values_b) (Q_A ⊗ Q_G)ᵀ: H's diagonal in the factors' eigenbasis.
 
     George et al. (2018). With exact values (all columns of Λ½) its trace is that of the exact GGN
     and log det(· + δ) ≥ log det(H + δ) by Hadamard and Fischer: a lower bound on the evidence.
@@ -145,7 +145,8 @@ def block_diagonal(site: Site, blocks: Tensor) -> Matrix:
     """The (P, P) matrix of per-block matrices (block, out·in, out·in), in the parameter's order."""
     whole = torch.block_diag(*blocks)
     order = site.flat_from_blocks(torch.arange(len(whole), device=blocks.device).view(site.shape))
-    return whole[order][:, order]
+    ordered: Tensor = whole[order][:, order]
+    return ordered
 
 
 def checked(gram: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ def exact_ggn(
     for name, parameter in named.items():
         if parameter.numel() > LIMIT:
             raise SpecError(
-                f"parameter {name!r} has {parameter.numel()} entries; exact_ggn forms a dense matrix "
-                f"and takes at most {LIMIT}. Use kfac, or a smaller network."
+                f"parameter {name!r} has {parameter.numel()} entries; exact_ggn forms a dense "
+                f"matrix and takes at most {LIMIT}. Use kfac, or a smaller network."
             )
     total = {name: p.new_zeros(p.numel(), p.numel()) for name, p in named.items()}
     count = 0

@@ -76,8 +76,8 @@ class _Grams(Collector):
         if found != ((blocks, in_, in_), (blocks, out, out)):
             raise SiteError(
                 f"the site of {self.name!r} has (blocks, out, in) = {self.site.shape}, but its "
-                f"layouts give Grams of shape {found[0]} (inputs) and {found[1]} (outputs): correct "
-                "one."
+                f"layouts give Grams of shape {found[0]} (inputs) and {found[1]} (outputs): "
+                "correct one."
             )
         check_finite(self.name, inputs, outputs)
 

@@ -150,7 +150,7 @@ def check_outputs(outputs: Tensor) -> None:
     """Outputs must be finite, of shape (batch, out)."""
     if outputs.ndim != 2:
         raise ShapeError(
-            f"network must return (batch, out), got shape {tuple(outputs.shape)}: flatten its output."
+            f"network must return (batch, out), got shape {tuple(outputs.shape)}: flatten it."
         )
     if not torch.isfinite(outputs).all():
         raise NumericsError(

@@ -1,4 +1,4 @@
-"""Evidence: priors, the Laplace log marginal likelihood, its gradient, its updates. Knows no network."""
+"""Evidence: the Laplace log marginal likelihood, its gradient, its updates. Knows no network."""
 
 from relaxeq.evidence.terms import Term, check_precisions, log_marginal_likelihood
 from relaxeq.evidence.updates import Adam, MacKay, Moments, Precisions, Update, bounded

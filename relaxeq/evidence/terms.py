@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-
 from relaxeq.errors import SpecError
 from relaxeq.shapes import Vector
 
@@ -53,14 +52,12 @@ class Term:
 def log_marginal_likelihood(
     log_likelihood: float, terms: Mapping[str, Term], precisions: Mapping[str, float]
 ) -> float:
-    """log p(D|η) ≈ log p(D|θ) + Σ ½[P log α − α‖θ‖² − Σ log(λ+α)] (Eq. 9), in nats for the data set.
+    """log p(D|η) ≈ log p(D|θ) + Σ ½[P log α − α‖θ‖² − Σ log(λ+α)] (Eq. 9), in nats, summed.
 
-    `log_likelihood` is Σ_n log p(y_n|x_n, θ); the constants ½P log 2π of prior and posterior cancel.
+    `log_likelihood` is Σ_n log p(y_n|x_n, θ); the terms ½P log 2π of prior and posterior cancel.
     """
     check_precisions(terms, precisions)
-    return log_likelihood + sum(
-        term.log_evidence(precisions[name]) for name, term in terms.items()
-    )
+    return log_likelihood + sum(term.log_evidence(precisions[name]) for name, term in terms.items())
 
 
 def check_precisions(terms: Mapping[str, Term], precisions: Mapping[str, float]) -> None:
@@ -73,5 +70,3 @@ def check_precisions(terms: Mapping[str, Term], precisions: Mapping[str, float])
                 f"precisions[{name!r}]={precisions[name]} must be positive; write math.inf for a "
                 "path that is off."
             )
-
-

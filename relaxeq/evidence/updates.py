@@ -32,13 +32,13 @@ class Update(ABC):
         moments: Moments,
         rate: float = 1.0,
     ) -> tuple[Precisions, Moments]:
-        """New precisions and moments; `rate` in [0, 1] scales the learning rate, where there is one."""
+        """New precisions and moments; `rate` in [0, 1] scales a learning rate, if there is one."""
 
 
 @final
 @dataclass(frozen=True)
 class MacKay(Update):
-    """MacKay's fixed point α ← γ/‖θ‖², in log space: log α moves `damping` of the way, `steps` times.
+    """MacKay's fixed point α ← γ/‖θ‖²: log α moves `damping` of the way, `steps` times.
 
     γ depends on α, so a few steps per curvature come near the fixed point of this curvature. A path
     whose γ vanishes faster than ‖θ‖² has α → ∞ (MacKay 1992): it is held at the upper bound.
@@ -50,8 +50,8 @@ class MacKay(Update):
     def __post_init__(self) -> None:
         if not 0 < self.damping <= 1 or self.steps < 1:
             raise SpecError(
-                f"MacKay(damping={self.damping}, steps={self.steps}): damping must be in (0, 1] and "
-                "steps at least 1."
+                f"MacKay(damping={self.damping}, steps={self.steps}): damping must be in (0, 1] "
+                "and steps at least 1."
             )
 
     def step(
@@ -82,7 +82,7 @@ class MacKay(Update):
 @final
 @dataclass(frozen=True)
 class Adam(Update):
-    """Adam on log α (App. F.6: lr 0.1), maximising the evidence per datum, `steps` per curvature."""
+    """Adam on log α (App. F.6: lr 0.1), uphill in the evidence, `steps` per curvature."""
 
     lr: float = 0.1
     steps: int = 1
@@ -115,6 +115,10 @@ class Adam(Update):
     ) -> tuple[tuple[float, float, int], float]:
         first, second, count = moment
         b1, b2 = self.betas
-        first, second, count = b1 * first + (1 - b1) * gradient, b2 * second + (1 - b2) * gradient**2, count + 1
+        first, second, count = (
+            b1 * first + (1 - b1) * gradient,
+            b2 * second + (1 - b2) * gradient**2,
+            count + 1,
+        )
         mean, scale = first / (1 - b1**count), second / (1 - b2**count)
         return (first, second, count), mean / (math.sqrt(scale) + 1e-8)

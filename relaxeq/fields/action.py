@@ -7,7 +7,7 @@ from relaxeq.groups import PlanarElement
 
 
 def move_pixels(element: PlanarElement, x: Tensor) -> Tensor:
-    """(a·x)[p] = x[a⁻¹ p] on the last two axes: first the point group about the centre, then the shift."""
+    """(a·x)[p] = x[a⁻¹ p] on the last two axes: turn about the centre, then shift."""
     matrix = element.matrix
     if matrix[0, 0] == 0:
         x = x.transpose(-2, -1)

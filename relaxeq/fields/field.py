@@ -88,7 +88,7 @@ class Field:
             )
         if not self.group.exact:
             raise GroupError(
-                f"{self.group} does not map the grid to itself, so it has no exact action on pixels."
+                f"{self.group} does not map the grid to itself: it has no exact action on pixels."
             )
         self.check(x)
         moved = move_pixels(element, x)
@@ -96,15 +96,16 @@ class Field:
             return moved
         h = self.group.point_group
         back = torch.as_tensor(np.array(h.mul[h.inv[element.point.index]]), device=x.device)
-        return moved.unflatten(1, (self.channels, -1))[:, :, back].flatten(1, 2)
+        split: Tensor = moved.unflatten(1, (self.channels, -1))
+        return split[:, :, back].flatten(1, 2)
 
     def check(self, x: Tensor, name: str = "x") -> None:
         """Raise ShapeError unless x is a floating tensor of shape (batch, *shape)."""
         if not isinstance(x, Tensor) or x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
             given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ShapeError(
-                f"{name} must have shape (batch, {', '.join(map(str, self.shape))}) for {self}, got "
-                f"{given}."
+                f"{name} must have shape (batch, {', '.join(map(str, self.shape))}) for {self}, "
+                f"got {given}."
             )
         if not x.is_floating_point():
             raise ShapeError(f"{name} must be a floating tensor, got {x.dtype}: write x.float().")

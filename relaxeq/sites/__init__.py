@@ -1,5 +1,6 @@
 """Sites: where parameters meet data. The floor on which paths and curvature stand."""
 
+from relaxeq.sites.kronecker import Site
 from relaxeq.sites.layouts import Explicit, Layout, Ones, Projected, Rearranged, Summed, gram_of
 from relaxeq.sites.patches import Patches, TorusPatches
 from relaxeq.sites.registry import (
@@ -11,7 +12,6 @@ from relaxeq.sites.registry import (
     register_sites,
     tapped,
 )
-from relaxeq.sites.kronecker import Site
 from relaxeq.sites.tap import listening, tap
 from relaxeq.sites.torch_layers import bias_site
 

@@ -102,7 +102,7 @@ class Ones(Layout):
 @final
 @dataclass(frozen=True)
 class Explicit(Layout):
-    """A layout written as a function from the recorded tensor to (batch, block, shared, feature)."""
+    """A layout given as a function from the tensor to (batch, block, shared, feature)."""
 
     function: Callable[[Tensor], Tensor] = field(compare=False)
 

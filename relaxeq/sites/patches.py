@@ -52,7 +52,7 @@ class Patches(Layout):
 @final
 @dataclass(frozen=True)
 class TorusPatches(Layout):
-    """All k×k patches of an H×W torus (k odd, stride 1): features (channel, row offset, column offset).
+    """All k×k patches of an H×W torus (k odd, stride 1): features (channel, row, column offset).
 
     The Gram depends on differences of offsets only,
     A[(c,δ),(c',ε)] = R[c,c',ε−δ],   R[c,c',d] = Σ_{n,p} x[n,c,p] x[n,c',p+d],
@@ -79,13 +79,15 @@ class TorusPatches(Layout):
 
 
 def _correlations(x: Tensor, kernel: int) -> Tensor:
-    """R[c, c', d] for the half plane 0 ≤ d_row < k, |d_col| < k, as the weight gradient of one convolution."""
+    """R[c, c', d] for 0 ≤ d_row < k, |d_col| < k: the weight gradient of one convolution."""
     channels, height, width = x.shape[1:]
     reach = kernel - 1
     rows = torch.arange(height + reach, device=x.device) % height
     columns = torch.arange(-reach, width + reach, device=x.device) % width
     wrapped = x[:, :, rows][:, :, :, columns]
-    return conv2d_weight(wrapped, (channels, channels, kernel, 2 * kernel - 1), x)
+    shape = (channels, channels, kernel, 2 * kernel - 1)
+    found: Tensor = conv2d_weight(wrapped, shape, x)  # type: ignore[no-untyped-call]
+    return found
 
 
 Table = tuple[tuple[int, ...], ...]
@@ -93,7 +95,7 @@ Table = tuple[tuple[int, ...], ...]
 
 @lru_cache(maxsize=16)
 def _pairs(kernel: int) -> tuple[Table, Table]:
-    """For each pair of offsets (δ, ε): which d of the half plane is ±(ε−δ), and 1 where it is −(ε−δ)."""
+    """For each pair of offsets (δ, ε): which d is ±(ε−δ), and 1 where it is −(ε−δ)."""
     offsets = [(i, j) for i in range(kernel) for j in range(kernel)]
     shift, turned = [], []
     for delta in offsets:

@@ -26,15 +26,15 @@ _makers: dict[type[nn.Module], Callable[..., dict[str, Site]]] = {}
 _MARK = "_relaxeq_deterministic"
 
 
-def register_sites(module_type: type[M]) -> Callable[[SiteMaker[M]], SiteMaker[M]]:
-    """Decorator: the sites of every `module_type`, as a function from the module to {name: Site}.
+def register_sites(*module_types: type[M]) -> Callable[[SiteMaker[M]], SiteMaker[M]]:
+    """Decorator: the sites of these modules, as a function from the module to {name: Site}.
 
     The module must take one tensor x (batch first) and return one tensor z; both are recorded at
     every call. A layer with several steps implements `sites()` and calls `relaxeq.tap` instead.
     """
 
     def keep(maker: SiteMaker[M]) -> SiteMaker[M]:
-        _makers[module_type] = maker
+        _makers.update(dict.fromkeys(module_types, maker))
         return maker
 
     return keep
@@ -66,6 +66,7 @@ def deterministic(module: nn.Module, *names: str) -> nn.Module:
 
 
 def is_deterministic(module: nn.Module, name: str) -> bool:
+    """Whether `deterministic` marked this parameter of the module."""
     return name in getattr(module, _MARK, frozenset())
 
 

@@ -1,11 +1,11 @@
-"""Sites of torch's own layers: linear maps and convolutions with every padding, stride and group."""
+"""Sites of torch's own layers: linear maps, and convolutions of every padding and stride."""
 
 from torch import nn
 
+from relaxeq.sites.kronecker import Site
 from relaxeq.sites.layouts import Layout, Ones, Rearranged, Summed
 from relaxeq.sites.patches import Patches, TorusPatches
 from relaxeq.sites.registry import register_sites
-from relaxeq.sites.kronecker import Site
 
 
 def bias_site(channels: int, pattern: str = "n c ... -> n 1 1 c", **sizes: int) -> Site:
@@ -15,6 +15,7 @@ def bias_site(channels: int, pattern: str = "n c ... -> n 1 1 c", **sizes: int) 
 
 @register_sites(nn.Linear)
 def linear_sites(module: nn.Linear) -> dict[str, Site]:
+    """Weight and bias; axes between batch and features are shared positions."""
     weight = Site(
         Rearranged("n ... i -> n 1 (...) i"),
         Rearranged("n ... o -> n 1 (...) o"),
@@ -26,10 +27,9 @@ def linear_sites(module: nn.Linear) -> dict[str, Site]:
     return sites
 
 
-@register_sites(nn.Conv1d)
-@register_sites(nn.Conv2d)
-@register_sites(nn.Conv3d)
+@register_sites(nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def conv_sites(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> dict[str, Site]:
+    """Weight, with a block per group, and bias."""
     groups = module.groups
     fan_in = module.weight[0].numel()
     weight = Site(
