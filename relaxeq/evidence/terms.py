@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from relaxeq.errors import SpecError
+import torch
+
+from relaxeq.errors import NumericsError, SpecError
 from relaxeq.shapes import Vector
 
 
@@ -61,8 +63,13 @@ def log_marginal_likelihood(
 
 
 def check_precisions(terms: Mapping[str, Term], precisions: Mapping[str, float]) -> None:
-    """Every term must have a positive precision (∞ for a path that is off)."""
-    for name in terms:
+    """Every term must be finite and have a positive precision (∞ for a path that is off)."""
+    for name, term in terms.items():
+        if not (torch.isfinite(term.eigenvalues).all() and math.isfinite(term.squared_norm)):
+            raise NumericsError(
+                f"terms[{name!r}] has eigenvalues or a squared norm that are not finite: training "
+                "has diverged; lower the learning rate or check the data."
+            )
         if name not in precisions:
             raise SpecError(f"precisions lacks {name!r}: give one prior precision per term.")
         if not precisions[name] > 0:
