@@ -135,7 +135,8 @@ class DenseBlock(Block):
     matrix: Matrix
 
     def eigenvalues(self) -> Vector:
-        return torch.linalg.eigvalsh(checked(self.matrix)).clamp_min(0.0)
+        values: Tensor = torch.linalg.eigvalsh(checked(self.matrix))
+        return values.clamp_min(0.0)
 
     def dense(self) -> Matrix:
         return self.matrix

@@ -1,14 +1,14 @@
 """Options of a fit: a frozen value that prints, compares and travels in checkpoints."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, final, get_args
 
 from torch import nn
 
 from relaxeq.curvature import Fisher, check_flavour
 from relaxeq.errors import SpecError
-from relaxeq.evidence import MacKay, Update
+from relaxeq.evidence import Adam, Update
 from relaxeq.likelihoods import Likelihood, likelihood_from
 
 OBJECTIVES = ("laplace", "map")
@@ -24,7 +24,7 @@ class Options:
     lr              Adam's learning rate of the weights, cosine-annealed to 0
     burn_in         epochs before the first update of prior precisions
     update_every    epochs between updates
-    update          how precisions move: MacKay() or Adam(lr=0.1) of relaxeq.evidence
+    update          how precisions move: Adam(lr=0.1, steps=20), or MacKay(), which jumps and decides early
     curvature       flavour of curvature, see relaxeq.curvature.estimate: "kfac", "corrected", …
     fisher          its columns in updates: "mc" (one draw per datum) or "exact" (all classes)
     final_fisher    its columns in the evidence and table at the end
@@ -37,7 +37,7 @@ class Options:
     lr: float = 0.01
     burn_in: int = 10
     update_every: int = 5
-    update: Update = field(default_factory=MacKay)
+    update: Update = Adam(lr=0.1, steps=20)
     curvature: str = "kfac"
     fisher: Fisher = "mc"
     final_fisher: Fisher = "exact"

@@ -86,7 +86,7 @@ def _correlations(x: Tensor, kernel: int) -> Tensor:
     columns = torch.arange(-reach, width + reach, device=x.device) % width
     wrapped = x[:, :, rows][:, :, :, columns]
     shape = (channels, channels, kernel, 2 * kernel - 1)
-    found: Tensor = conv2d_weight(wrapped, shape, x)  # type: ignore[no-untyped-call]
+    found: Tensor = conv2d_weight(wrapped, shape, x)
     return found
 
 

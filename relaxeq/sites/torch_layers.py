@@ -1,6 +1,7 @@
 """Sites of torch's own layers: linear maps, and convolutions of every padding and stride."""
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from relaxeq.sites.kronecker import Site
 from relaxeq.sites.layouts import Layout, Ones, Rearranged, Summed
@@ -28,7 +29,7 @@ def linear_sites(module: nn.Linear) -> dict[str, Site]:
 
 
 @register_sites(nn.Conv1d, nn.Conv2d, nn.Conv3d)
-def conv_sites(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> dict[str, Site]:
+def conv_sites(module: _ConvNd) -> dict[str, Site]:
     """Weight, with a block per group, and bias."""
     groups = module.groups
     fan_in = module.weight[0].numel()
@@ -43,7 +44,7 @@ def conv_sites(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> dict[str, Site]:
     return sites
 
 
-def _patches(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> Layout:
+def _patches(module: _ConvNd) -> Layout:
     kernel = tuple(module.kernel_size)
     pad = tuple(module._reversed_padding_repeated_twice)
     plain = module.groups == 1 and set(module.stride) == set(module.dilation) == {1}
