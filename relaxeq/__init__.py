@@ -4,7 +4,7 @@ from relaxeq import errors, groups, models
 from relaxeq.curvature import KroneckerBlock, exact_ggn, kfac
 from relaxeq.evidence import Adam, MacKay
 from relaxeq.fields import Field
-from relaxeq.layers import Lift, OrientationPool, RelaxedLayer
+from relaxeq.layers import Lift, OrientationPool, RelaxedLayer, RelaxedLinear
 from relaxeq.recipe import FitResult, Options, fit
 from relaxeq.report import Report, summary
 from relaxeq.sites import Site, deterministic, register_sites, tap
@@ -19,6 +19,7 @@ __all__ = [
     "MacKay",
     "Options",
     "RelaxedLayer",
+    "RelaxedLinear",
     "Report",
     "Site",
     "deterministic",

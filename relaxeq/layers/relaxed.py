@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import FiniteGroup, Subgroup
+from relaxeq.layers.path_sum import PathSum
 from relaxeq.layers.polyphase import polyphase
 from relaxeq.paths import Bias, Frame, Path, build_paths, spec_of_groups
 from relaxeq.shapes import Matrix
@@ -46,33 +47,25 @@ class RelaxedLayer(nn.Module):
         self.spec = _spec(source, spec, groups)
         self.stride, self.filters = stride, filters
         frame = Frame(source, target, kernel_size, filters)
-        self.paths: nn.ModuleDict = nn.ModuleDict(build_paths(frame, self.spec))
+        self.paths: PathSum = PathSum(build_paths(frame, self.spec))
         self.bias = Bias(target) if bias else None
         self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         self.source.check(x)
-        self._check_parameters(x)
-        free = self._total(x, equivariant=False)
-        bound = self._total(x, equivariant=True)
-        if bound is not None and self.stride == 2:
-            bound = polyphase(bound)
-        y = self._zero(x) if free is None and bound is None else _sum(free, bound)
+        self.paths.check(x)
+        free = [path for path in self.active() if path.symmetry == "none"]
+        bound = [path for path in self.active() if path.symmetry != "none"]
+        terms: list[Tensor] = [self.paths(x, free)] if free else []
+        if bound:
+            fine = self.paths(x, bound)
+            terms.append(polyphase(fine) if self.stride == 2 else fine)
+        y = sum(terms[1:], terms[0]) if terms else x.new_zeros(len(x), *self.target.shape)
         return y if self.bias is None else self.bias(y)
-
-    def _total(self, x: Tensor, equivariant: bool) -> Tensor | None:
-        total: Tensor | None = None
-        for path in self.active():
-            if (path.symmetry != "none") == equivariant:
-                total = _sum(total, path(x))
-        return total
 
     def active(self) -> list[Path]:
         """The paths that are not switched off."""
-        return [path for path in self.paths.values() if not path.off]  # type: ignore[misc]
-
-    def _zero(self, x: Tensor) -> Tensor:
-        return x.new_zeros(len(x), *self.target.shape)
+        return self.paths.active()
 
     def matrix(self) -> Matrix:
         """The dense (out.dim, in.dim) map Σ W_path without the bias, for small fields.
@@ -80,55 +73,34 @@ class RelaxedLayer(nn.Module):
         A layer with stride 2 and equivariant paths is not linear (the phase depends on the datum):
         ask each `layer.paths[name].matrix()` instead.
         """
-        active = self.active()
-        if self.stride == 2 and any(path.symmetry != "none" for path in active):
+        if self.stride == 2 and any(path.symmetry != "none" for path in self.active()):
             raise ShapeError(
                 "matrix() of a layer with stride=2: its polyphase choice depends on the datum, so "
                 "it has no matrix. Write layer.paths[name].matrix() for the linear parts."
             )
-        parameter = next(self.parameters())
-        zero = parameter.new_zeros(self.target.dim, self.source.dim)
-        return sum((path.matrix() for path in active), zero)
+        return self.paths.matrix(self.target.dim, self.source.dim)
 
     def sample_prior_(self, generator: torch.Generator | None = None) -> "RelaxedLayer":
         """Draw every path and the bias from its prior, in place; σ² = 0 gives exactly 0."""
-        for path in self.paths.values():
-            path.sample_prior_(generator)  # type: ignore[operator]
+        self.paths.sample_prior_(generator)
         if self.bias is not None:
             self.bias.sample_prior_(generator)
         return self
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """He's scale for ReLU networks, shared equally among the paths; the bias starts at 0."""
-        gain = (2.0 / len(self.paths)) ** 0.5
-        for path in self.paths.values():
-            path.reset_parameters(gain, generator)  # type: ignore[operator]
-
-    def _check_parameters(self, x: Tensor) -> None:
-        parameter = next(self.parameters())
-        if parameter.dtype != x.dtype or parameter.device != x.device:
-            raise ShapeError(
-                f"x is {x.dtype} on {x.device}, the layer is {parameter.dtype} on "
-                f"{parameter.device}: write x.to(layer's dtype and device), or layer.to(x.dtype)."
-            )
+        self.paths.reset_parameters(2.0**0.5, generator)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias.value)
 
     def extra_repr(self) -> str:
         return f"{self.source} -> {self.target}, spec={self.spec!r}, stride={self.stride}"
-
-
-def _sum(first: Tensor | None, second: Tensor | None) -> Tensor:
-    if first is None or second is None:
-        assert first is not None or second is not None
-        return first if second is None else second  # type: ignore[return-value]
-    return first + second
 
 
 def _spec(source: Field, spec: str | None, groups: Iterable[object] | None) -> str:
     """The spec and the paths of `groups` after it; the paper's F-FC+CONV if neither is given."""
     if groups is None:
         return "F-FC+CONV" if spec is None else spec
-    if isinstance(groups, str) or not isinstance(groups, Iterable):
-        raise SpecError(f"groups={groups!r} must be a list of subgroups, such as [p4, p2, e].")
     listed = spec_of_groups(source.group.point_group, groups)
     return listed if spec is None else f"{spec}+{listed}"
 

@@ -1,26 +1,41 @@
 """Paths: linear maps with one symmetry and one prior each. One file per path."""
 
 from relaxeq.paths.base import GaussianModule, Path
+from relaxeq.paths.basis_map import BasisMap
 from relaxeq.paths.bias import Bias
+from relaxeq.paths.cayley import CayleyConv
 from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.fc import FC
 from relaxeq.paths.frame import FILTERS, Frame
 from relaxeq.paths.gconv import GroupConv
+from relaxeq.paths.invariant_bias import InvariantBias
+from relaxeq.paths.linear_spec import LINEAR, LINEAR_PATHS, LinearFrame
+from relaxeq.paths.notation import Notation
 from relaxeq.paths.separable import StagedConv, depthwise_separable_conv, separable_conv
+from relaxeq.paths.space import Space, Vectors
 from relaxeq.paths.spec import PATHS, build_paths, parse_spec, spec_of_groups
 from relaxeq.paths.subgroups import find_subgroup, subgroup_name
 
 __all__ = [
     "FC",
     "FILTERS",
+    "LINEAR",
+    "LINEAR_PATHS",
     "PATHS",
+    "BasisMap",
     "Bias",
+    "CayleyConv",
     "FactoredFC",
     "Frame",
     "GaussianModule",
     "GroupConv",
+    "InvariantBias",
+    "LinearFrame",
+    "Notation",
     "Path",
+    "Space",
     "StagedConv",
+    "Vectors",
     "build_paths",
     "depthwise_separable_conv",
     "find_subgroup",

@@ -6,8 +6,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.fields import Field
 from relaxeq.paths.base import Path, draw_normal
+from relaxeq.paths.space import Space
 from relaxeq.sites import Rearranged, Site, tap
 
 
@@ -15,23 +15,24 @@ from relaxeq.sites import Rearranged, Site, tap
 class FactoredFC(Path):
     """y(c',p') = Σ_c θ1(c',c,p') x1(c',c),   x1(c',c) = Σ_p θ2(c',c,p) x(c,p).
 
-    θ1 (C', C, X'Y') and θ2 (C', C, XY) share one prior. Channels count orientations too. KFAC has a
+    θ1 (C', C, X'Y') and θ2 (C', C, XY) share one prior. Channels count orientations too; between
+    representations p and p' run over their coordinates (App. A). KFAC has a
     block per input channel for θ2, where all x1(·,c) see the same x(c,·), and a block per output
     channel for θ1: never the matrices (CXY)² or (C'C)² of App. C.1.
     """
 
-    def __init__(self, source: Field, target: Field, label: str = "F-FC") -> None:
+    def __init__(self, source: Space, target: Space, label: str = "F-FC") -> None:
         super().__init__(label, source.shape, target.shape)
         channels = (target.depth, source.depth)
-        self.theta1 = nn.Parameter(torch.empty(*channels, math.prod(target.size)))
-        self.theta2 = nn.Parameter(torch.empty(*channels, math.prod(source.size)))
+        self.theta1 = nn.Parameter(torch.empty(*channels, target.dim // target.depth))
+        self.theta2 = nn.Parameter(torch.empty(*channels, source.dim // source.depth))
         self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
-        x1 = torch.einsum("ocp,ncp->noc", self.theta2, x.flatten(2))
-        x1 = tap(self, "theta2", x, x1)
-        y = torch.einsum("ocq,noc->noq", self.theta1, x1).unflatten(2, self.out_shape[1:])
-        return tap(self, "theta1", x1, y)
+        x = x.reshape(len(x), *self.theta2.shape[1:])
+        x1 = tap(self, "theta2", x, torch.einsum("ocp,ncp->noc", self.theta2, x))
+        y = tap(self, "theta1", x1, torch.einsum("ocq,noc->noq", self.theta1, x1))
+        return y.reshape(len(x), *self.out_shape)
 
     def sites(self) -> dict[str, Site]:
         out, in_, coarse = self.theta1.shape
@@ -39,12 +40,12 @@ class FactoredFC(Path):
         return {
             "theta1": Site(
                 Rearranged("n o c -> n o 1 c"),
-                Rearranged("n o ... -> n o 1 (...)"),
+                Rearranged("n o q -> n o 1 q"),
                 (out, coarse, in_),
                 axes="bio",
             ),
             "theta2": Site(
-                Rearranged("n c ... -> n c 1 (...)"),
+                Rearranged("n c p -> n c 1 p"),
                 Rearranged("n o c -> n c 1 o"),
                 (in_, out, fine),
                 axes="obi",

@@ -6,8 +6,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.fields import Field
 from relaxeq.paths.base import Path, draw_normal
+from relaxeq.paths.space import Space
 from relaxeq.sites import Rearranged, Site, tap
 
 
@@ -15,7 +15,7 @@ from relaxeq.sites import Rearranged, Site, tap
 class FC(Path):
     """y(c',p') = Σ_{c,p} θ(c',p',c,p) x(c,p), θ of shape (C'X'Y', CXY). No symmetry."""
 
-    def __init__(self, source: Field, target: Field, label: str = "FC") -> None:
+    def __init__(self, source: Space, target: Space, label: str = "FC") -> None:
         super().__init__(label, source.shape, target.shape)
         self.theta = nn.Parameter(torch.empty(target.dim, source.dim))
         self.reset_parameters()

@@ -35,10 +35,10 @@ class Frame:
         return self.target.resized(self.source.size)
 
     @property
-    def point_group(self) -> PointGroup:
+    def group(self) -> PointGroup:
         """H, the point group of both fields."""
         return self.source.group.point_group
 
     def subgroup(self) -> Subgroup:
         """K: `part`, or all of H."""
-        return self.point_group.as_subgroup(self.part or self.point_group)
+        return self.group.as_subgroup(self.part or self.group)

@@ -7,14 +7,20 @@ import numpy as np
 
 from relaxeq.errors import GroupError, SpecError
 from relaxeq.groups import FiniteGroup, PointGroup, Subgroup, cyclic, dihedral, point_group, trivial
+from relaxeq.groups.abstract import Group
 
 
-def find_subgroup(group: FiniteGroup, part: object) -> Subgroup:
+def find_subgroup(group: Group, part: object) -> Subgroup:
     """K ≤ H from a Subgroup, a group or a name such as "p2", "C2", "e" or "{e, r2s}".
 
     Groups written as matrices of one size (point groups, cyclic(n) and dihedral(n) as they turn the
     plane) are found by these: cyclic(2) in p4m is the half turn. Others must fit in one place only.
     """
+    if not isinstance(group, FiniteGroup):
+        raise GroupError(
+            f"{part!r}: subgroups of {group} are not listed. Restrict the representations, "
+            "and build the layer on the smaller group."
+        )
     if isinstance(part, str):
         return _named(group, part)
     if isinstance(part, Subgroup) and part.parent != group:
@@ -29,9 +35,10 @@ def find_subgroup(group: FiniteGroup, part: object) -> Subgroup:
 def subgroup_name(part: Subgroup) -> str:
     """The name of the group that K is ("p4", "C3", "e") where it has one place, or its elements.
 
-    Elements are written in the order of the parent, as in "{e, r2s}".
+    Elements are written in the order of the parent, as in "{e, r2s}", by number if their own names
+    hold dots, brackets or plus signs.
     """
-    if part.order == part.parent.order:
+    if part.order == part.parent.order and _plain(part.parent.name):
         return part.parent.name
     for known in _candidates(part):
         try:
@@ -39,7 +46,15 @@ def subgroup_name(part: Subgroup) -> str:
                 return known.name
         except GroupError:  # it fits in several places: elements say which
             continue
-    return f"{{{', '.join(part.parent.names[i] for i in part.embedding)}}}"
+    names = [part.parent.names[i] for i in part.embedding]
+    if not all(map(_plain, names)):
+        names = [str(i) for i in part.embedding]
+    return f"{{{', '.join(names)}}}"
+
+
+def _plain(name: str) -> bool:
+    """Whether specs and the names of parameters can hold it."""
+    return not set(name) & set(".+[]{}")
 
 
 def _candidates(part: Subgroup) -> Iterator[FiniteGroup]:

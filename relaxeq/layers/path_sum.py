@@ -1,0 +1,51 @@
+"""The sum of paths: what layers on grids and on vectors have in common."""
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.errors import ShapeError
+from relaxeq.paths import Path
+from relaxeq.shapes import Matrix
+
+
+@final
+class PathSum(nn.ModuleDict):
+    """Paths by their labels; those with σ² = 0 are off and left out of the sum."""
+
+    def active(self) -> list[Path]:
+        """The paths that are not switched off."""
+        return [path for path in self.values() if not path.off]  # type: ignore[misc]
+
+    def forward(self, x: Tensor, paths: Sequence[Path]) -> Tensor:
+        """Σ W_path x over one or more of the paths."""
+        images: list[Tensor] = [path(x) for path in paths]
+        return sum(images[1:], images[0])
+
+    def matrix(self, rows: int, columns: int) -> Matrix:
+        """The dense (rows, columns) matrix Σ W_path of the active paths."""
+        parameter = next(self.parameters())
+        zero = parameter.new_zeros(rows, columns)
+        return sum((path.matrix() for path in self.active()), zero)
+
+    def sample_prior_(self, generator: torch.Generator | None = None) -> None:
+        """Draw every path from its prior, in place; σ² = 0 gives exactly 0."""
+        for path in self.values():
+            path.sample_prior_(generator)  # type: ignore[operator]
+
+    def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
+        """Initial weights for gain² times the mean square of the input, in equal shares."""
+        share = gain / len(self) ** 0.5
+        for path in self.values():
+            path.reset_parameters(share, generator)  # type: ignore[operator]
+
+    def check(self, x: Tensor) -> None:
+        """Raise ShapeError unless x has the dtype and device of the parameters."""
+        parameter = next(self.parameters())
+        if parameter.dtype != x.dtype or parameter.device != x.device:
+            raise ShapeError(
+                f"x is {x.dtype} on {x.device}, the layer is {parameter.dtype} on "
+                f"{parameter.device}: write x.to(layer's dtype and device), or layer.to(x.dtype)."
+            )
