@@ -12,7 +12,7 @@ from relaxeq.sites.registry import (
     register_sites,
     tapped,
 )
-from relaxeq.sites.tap import listening, tap
+from relaxeq.sites.tap import is_listening, listening, tap
 from relaxeq.sites.torch_layers import bias_site
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "deterministic",
     "gram_of",
     "is_deterministic",
+    "is_listening",
     "listening",
     "module_sites",
     "network_sites",

@@ -69,7 +69,7 @@ class TorusPatches(Layout):
         return rearrange(windows, "n c h w k l -> n 1 (h w) (c k l)")
 
     def gram(self, tensor: Tensor) -> Gram:
-        found = _correlations(tensor, self.kernel).flatten(2)
+        found = torus_correlations(tensor, self.kernel).flatten(2)
         shift, turned = (torch.tensor(t, device=tensor.device) for t in _pairs(self.kernel))
         both = torch.stack([found, found.transpose(0, 1)])
         return rearrange(both[turned, :, :, shift], "d e c f -> 1 (c d) (f e)")
@@ -78,7 +78,7 @@ class TorusPatches(Layout):
         return tensor.shape[2] * tensor.shape[3]
 
 
-def _correlations(x: Tensor, kernel: int) -> Tensor:
+def torus_correlations(x: Tensor, kernel: int) -> Tensor:
     """R[c, c', d] for 0 ≤ d_row < k, |d_col| < k: the weight gradient of one convolution."""
     channels, height, width = x.shape[1:]
     reach = kernel - 1

@@ -21,6 +21,11 @@ def tap(module: nn.Module, name: str, x: Tensor, z: Tensor) -> Tensor:
     return z
 
 
+def is_listening() -> bool:
+    """Whether a curvature is being collected: taps that cost something may be left out otherwise."""
+    return bool(_listeners)
+
+
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Send every tap to `listener` while the context is open."""
