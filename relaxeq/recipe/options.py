@@ -24,7 +24,7 @@ class Options:
     lr              Adam's learning rate of the weights, cosine-annealed to 0
     burn_in         epochs before the first update of prior precisions
     update_every    epochs between updates
-    update          how precisions move: Adam(lr=0.1, steps=20), or MacKay(), which jumps and decides early
+    update          how precisions move: Adam(steps=20), or MacKay(), which decides early
     curvature       flavour of curvature, see relaxeq.curvature.estimate: "kfac", "corrected", …
     fisher          its columns in updates: "mc" (one draw per datum) or "exact" (all classes)
     final_fisher    its columns in the evidence and table at the end
