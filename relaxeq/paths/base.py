@@ -8,11 +8,14 @@ from torch import Tensor, nn
 
 from relaxeq.errors import SpecError
 from relaxeq.shapes import Matrix
-from relaxeq.sites import Site
+from relaxeq.sites import Site, is_deterministic
 
 
 class GaussianModule(nn.Module):
-    """A module whose parameters share one prior N(θ | 0, σ² I)."""
+    """A module whose own parameters share one prior N(θ | 0, σ² I).
+
+    Its deterministic parameters have no prior; children that are GaussianModules have their own.
+    """
 
     def __init__(self, label: str) -> None:
         super().__init__()
@@ -36,25 +39,25 @@ class GaussianModule(nn.Module):
 
     @property
     def prior_precision(self) -> float:
-        """α = 1/σ², infinite for a path that is off."""
-        return math.inf if self.off else 1.0 / self._prior_variance
-
-    @property
-    def off(self) -> bool:
-        """Whether σ² = 0."""
-        return self._prior_variance == 0.0
+        """α = 1/σ², infinite for σ² = 0."""
+        return math.inf if self._prior_variance == 0.0 else 1.0 / self._prior_variance
 
     @property
     def size(self) -> int:
-        """P, the number of parameters."""
-        return sum(p.numel() for p in self.parameters())
+        """P, the number of parameters under the prior."""
+        return sum(parameter.numel() for parameter in self._under_prior())
 
-    @torch.no_grad()
     def sample_prior_(self, generator: torch.Generator | None = None) -> None:
-        """Draw θ ~ N(0, σ² I) in place; σ² = 0 gives exactly 0."""
-        for parameter in self.parameters():
-            draw = torch.empty_like(parameter, device="cpu").normal_(generator=generator)
-            parameter.copy_(draw * math.sqrt(self._prior_variance))
+        """Draw θ ~ N(0, σ² I) in place; σ² = 0 gives exactly 0. Children draw from their priors."""
+        for parameter in self._under_prior():
+            draw_normal(parameter, math.sqrt(self._prior_variance), generator)
+        for child in self.children():
+            if isinstance(child, GaussianModule):
+                child.sample_prior_(generator)
+
+    def _under_prior(self) -> list[nn.Parameter]:
+        named = self.named_parameters(recurse=False)
+        return [parameter for name, parameter in named if not is_deterministic(self, name)]
 
     def get_extra_state(self) -> Tensor:
         """σ² travels in the state_dict."""
@@ -69,13 +72,26 @@ class Path(GaussianModule, ABC):
 
     A new path writes `forward`, `sites`, `reset_parameters` and `symmetry`; everything else is
     derived here. A path with σ² = 0 is off: its weights are 0 under the prior, and layers leave it
-    out of their sum.
+    out of their sum. Where σ² is the prior of something else than the weights' size, as of
+    lengthscales, that size is kept in `amplitudes`, a child with a prior of its own.
     """
 
-    def __init__(self, label: str, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        label: str,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        amplitudes: GaussianModule | None = None,
+    ) -> None:
         super().__init__(label)
         self.in_shape = in_shape
         self.out_shape = out_shape
+        self.amplitudes = amplitudes
+
+    @property
+    def off(self) -> bool:
+        """Whether a prior variance of 0 leaves no map but 0: σ², or that of `amplitudes`."""
+        return (self.amplitudes or self).prior_variance == 0.0
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def tap(module: nn.Module, name: str, x: Tensor, z: Tensor) -> Tensor:
 
 
 def is_listening() -> bool:
-    """Whether a curvature is being collected: taps that cost something may be left out otherwise."""
+    """Whether a curvature is being collected: a tap that costs something asks first."""
     return bool(_listeners)
 
 
