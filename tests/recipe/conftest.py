@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq import Field, RelaxedLayer, groups
+from relaxeq.evidence import MacKay
 from relaxeq.recipe import Options
 
 Pair = tuple[Tensor, Tensor]
@@ -27,7 +28,8 @@ def options() -> Callable[..., Options]:
 
     def make(**changes: object) -> Options:
         short: dict[str, object] = {"burn_in": 2, "update_every": 2, "evaluate_every": 3}
-        return Options(**(short | {"lr": 0.05, "progress": False} | changes))  # type: ignore[arg-type]
+        plain = {"lr": 0.05, "update": MacKay(), "progress": False}
+        return Options(**(short | plain | changes))  # type: ignore[arg-type]
 
     return make
 

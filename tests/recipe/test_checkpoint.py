@@ -1,0 +1,235 @@
+"""Run folders: nothing but tensors and JSON, each file whole or not at all."""
+
+import errno
+import json
+import pickle
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from relaxeq.errors import CheckpointError
+from relaxeq.recipe import FitResult, Options, checkpoint, fit
+from relaxeq.recipe.checkpoint import Checkpoint, RunFolder, decode, encode
+
+Pair = tuple[Tensor, Tensor]
+MakeOptions = Callable[..., Options]
+FILES = {"checkpoint.safetensors", "history.jsonl"}
+
+
+def value() -> Checkpoint:
+    network = {"a": torch.randn(2, 3), "flag": torch.tensor(True), "none": torch.zeros(0, 4)}
+    optimizer = {"step/a": torch.tensor(3.0), "exp_avg/a": torch.randn(2, 3).double().mT}
+    return Checkpoint(network, optimizer, {"epoch": 2, "precisions": {"a": 0.1}})
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [{"epoch": epoch + 1, "train_nll": 0.1 * epoch} for epoch in range(count)]
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    folder, given = RunFolder(tmp_path / "deep" / "run"), value()
+    assert folder.load() is None
+    folder.save(given, rows(2))
+    loaded = folder.load()
+    assert loaded is not None
+    found, history = loaded
+    assert found.state == given.state
+    assert history == rows(2)
+    for part in ("network", "optimizer"):
+        kept, back = getattr(given, part), getattr(found, part)
+        assert set(back) == set(kept)
+        assert all(torch.equal(back[name], kept[name]) for name in kept)
+        assert all(back[name].dtype == kept[name].dtype for name in kept)
+    assert {file.name for file in folder.path.iterdir()} == FILES
+
+
+def test_rows_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.save(value(), rows(3))
+    loaded = folder.load()
+    assert loaded is not None
+    assert loaded[1] == rows(2)
+
+
+def test_precisions_travel_as_json() -> None:
+    given = {"a": float("inf"), "b": 1e-8, "c": 0.1 + 0.2}
+    assert decode(json.loads(json.dumps(encode(given), allow_nan=False))) == given
+
+
+@pytest.fixture
+def run(
+    points: Pair, line: Callable[[], nn.Linear], options: MakeOptions
+) -> Callable[..., FitResult]:
+    def start(run_dir: object, **changes: Any) -> FitResult:
+        given: dict[str, Any] = {"net": line(), "train_loader": [points], "epochs": 4}
+        given |= {"options": options(), "run_dir": run_dir} | changes
+        return fit(**given)
+
+    return start
+
+
+def test_files_are_tensors_and_json_and_nothing_is_pickled(
+    run: Callable[..., FitResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("pickled")
+
+    for owner, name in ((pickle, "dump"), (pickle, "dumps"), (pickle, "load"), (torch, "save")):
+        monkeypatch.setattr(owner, name, refuse)
+    first = run(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == FILES
+    with safe_open(tmp_path / "checkpoint.safetensors", framework="pt") as opened:
+        names = set(opened.keys())
+        state = json.loads(opened.metadata()["relaxeq"])
+        assert torch.equal(opened.get_tensor("network/weight"), first.net.get_parameter("weight"))
+    assert {"network/weight", "network/bias", "optimizer/exp_avg_sq/weight"} <= names
+    assert state["epoch"] == 4
+    lines = (tmp_path / "history.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(text) for text in lines] == first.history
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """No file may grow beyond 2 kB, whoever writes it: the system says no, even to root."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def stop_after(count: int, data: Pair) -> Iterator[Pair]:
+    class Stop(list[Pair]):
+        left = count
+
+        def __iter__(self) -> Iterator[Pair]:
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            return super().__iter__()
+
+    return Stop([data])  # type: ignore[return-value]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def interrupted(run: Callable[..., FitResult], folder: Path, data: Pair) -> dict[str, bytes]:
+    """What a run leaves that was stopped in its third epoch."""
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, train_loader=stop_after(3, data), objective="map")
+    return contents(folder)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_goes_on_from_it(
+    run: Callable[..., FitResult], points: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = interrupted(run, tmp_path, points)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_file", full)
+        with pytest.raises(CheckpointError, match=r"No space left.*Free space.*previous") as caught:
+            run(tmp_path, objective="map")
+    assert str(tmp_path) in str(caught.value)
+    after = contents(tmp_path)
+    assert set(after) == FILES
+    assert after["checkpoint.safetensors"] == before["checkpoint.safetensors"]
+    loaded = RunFolder(tmp_path).load()
+    assert loaded is not None
+    assert [row["epoch"] for row in loaded[1]] == [1, 2]
+    finished = run(tmp_path, objective="map")
+    whole = run(None, objective="map")
+    assert torch.equal(finished.net.get_parameter("weight"), whole.net.get_parameter("weight"))
+
+
+@pytest.mark.usefixtures("no_room")
+def test_a_disk_that_is_really_full_leaves_no_half_files(
+    points: Pair, options: MakeOptions, tmp_path: Path
+) -> None:
+    net = nn.Linear(2, 200)
+    with pytest.raises(CheckpointError, match=r"cannot be written: .*Free space"):
+        fit(net, [points], epochs=2, objective="map", options=options(), run_dir=tmp_path)
+    assert "checkpoint.safetensors" not in contents(tmp_path)
+    assert not [name for name in contents(tmp_path) if name not in FILES]
+
+
+def below_a_file(folder: Path) -> Path:
+    (folder / "file").write_text("no folder", "utf-8")
+    return folder / "file" / "run"
+
+
+def occupied(folder: Path) -> Path:
+    (folder / "history.jsonl").mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("make", [below_a_file, occupied])
+def test_a_folder_that_cannot_be_written_is_named(
+    make: Callable[[Path], Path], run: Callable[..., FitResult], tmp_path: Path
+) -> None:
+    path = make(tmp_path)
+    with pytest.raises(CheckpointError, match=r"^run_dir='.*' cannot be written: ") as caught:
+        run(path)
+    assert repr(str(path)) in str(caught.value)
+
+
+def without_metadata(folder: Path) -> None:
+    save_file({"network/weight": torch.zeros(2, 2)}, folder / "checkpoint.safetensors")
+
+
+def with_foreign_metadata(folder: Path) -> None:
+    tensors, meta = {"network/weight": torch.zeros(2, 2)}, {"relaxeq": "[1, 2]"}
+    save_file(tensors, folder / "checkpoint.safetensors", meta)
+
+
+def cut(name: str, keep: float) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: int(keep * len(whole))])
+
+    return damage
+
+
+def replaced(name: str, content: bytes) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return damage
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "empty": cut("checkpoint.safetensors", 0),
+    "cut in its header": cut("checkpoint.safetensors", 0.3),
+    "cut in its tensors": cut("checkpoint.safetensors", 0.98),
+    "garbage": replaced("checkpoint.safetensors", b"\x80\x04garbage" * 20),
+    "without metadata": without_metadata,
+    "with foreign metadata": with_foreign_metadata,
+    "no history": lambda folder: (folder / "history.jsonl").unlink(),
+    "short history": cut("history.jsonl", 0.6),
+    "empty history": cut("history.jsonl", 0),
+    "history is no text": replaced("history.jsonl", b"\xff\xfe" * 40),
+    "history is no JSON": replaced("history.jsonl", b"one\ntwo\nthree\nfour\n"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damage_is_said_and_nothing_is_overwritten(
+    damage: Callable[[Path], None], run: Callable[..., FitResult], tmp_path: Path
+) -> None:
+    run(tmp_path, epochs=2)
+    damage(tmp_path)
+    before = contents(tmp_path)
+    message = r"holds a damaged checkpoint \(.*\): choose another run_dir, or delete "
+    with pytest.raises(CheckpointError, match=message):
+        run(tmp_path, epochs=2)
+    assert contents(tmp_path) == before
