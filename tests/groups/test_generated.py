@@ -70,6 +70,11 @@ def test_matrices():
     # A shear of finite order: matrices need not be orthogonal.
     sheared = groups.from_matrices([[[1, 1], [-3, -2]]])
     assert sheared == groups.cyclic(3)
+    # Entries on a border of decimal rounding.
+    t = np.array([[1, 0.0000125], [0.0078125, 2.0]])
+    turned = np.linalg.inv(t) @ np.array([[0, -1], [1, -1]]) @ t
+    flipped = np.linalg.inv(t) @ np.array([[0, 1], [1, 0]]) @ t
+    assert groups.from_matrices([turned, flipped]).order == 6
 
 
 def table_with(i, j, value, base=C3):
