@@ -1,0 +1,180 @@
+"""What data may be, and what evaluation says of them, against sums written out here."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from relaxeq import Field, RelaxedLayer, groups
+from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError
+from relaxeq.likelihoods import Categorical, Gaussian
+from relaxeq.recipe import Options, fit
+from relaxeq.recipe.data import check_complete, evaluate, inspect
+
+Pair = tuple[Tensor, Tensor]
+X, Y = torch.linspace(-1, 1, 12).view(6, 2), torch.tensor([0, 1, 0, 1, 1, 0])
+NAN = torch.full((6, 2), float("nan"))
+
+
+def patched(x: Tensor, value: float) -> Tensor:
+    return torch.cat([x[:-1], torch.full_like(x[-1:], value)])
+
+
+BAD: dict[str, tuple[Any, type[RelaxeqError], str]] = {
+    "no batch": ([], DataError, r"gave no data: pass a loader with at least one \(x, y\) batch"),
+    "empty batch": ([(X[:0], Y[:0])], DataError, "empty batch"),
+    "no pairs": ([(X, Y, Y)], DataError, r"must give pairs \(x, y\), got tuple"),
+    "inputs alone": ([X], DataError, r"must give pairs \(x, y\), got Tensor"),
+    "a tensor": (X, DataError, r"must give pairs \(x, y\), got Tensor"),
+    "NaN": ([(X, Y), (patched(X, float("nan")), Y)], DataError, "inputs with NaN or infinity"),
+    "infinity": ([(patched(X, float("inf")), Y)], DataError, "inputs with NaN or infinity"),
+    "too high": ([(X, Y), (X, Y + 1)], DataError, r"labels from 1 to 2, but .* has 2 outputs"),
+    "negative": ([(X, Y - 1)], DataError, r"labels from -1 to 0, .*must be 0\.\.1"),
+    "float labels": ([(X, Y.float())], DataError, r"int64.*got torch\.float32.*write y\.long\(\)"),
+    "bytes": ([(X, Y.to(torch.uint8))], DataError, r"int64.*got torch\.uint8"),
+    "one-hot": ([(X, nn.functional.one_hot(Y))], DataError, r"int64 of shape \(6,\), got"),
+    "too few labels": ([(X, Y[:4])], DataError, r"of shape \(6,\), got .* shape \(4,\)"),
+    "features": ([(torch.zeros(6, 3), Y)], ShapeError, r"shape \(batch, 3\) and torch\.float32"),
+    "late": ([(X, Y), (X[:, :1], Y)], ShapeError, r"does not take inputs of shape \(batch, 1\)"),
+    "double": ([(X.double(), Y)], ShapeError, r"\(batch, 2\) and torch\.float64: .*convert them"),
+    "whole": ([(X.long(), Y)], ShapeError, r"\(batch, 2\) and torch\.int64"),
+    "single data": (TensorDataset(X, Y), ShapeError, r"does not take inputs of shape \(batch\)"),
+}
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", ["train_loader", "test_loader"])
+@pytest.mark.parametrize(("loader", "kind", "message"), BAD.values(), ids=BAD)
+def test_bad_data_are_refused_before_training(
+    loader: Any, kind: type[RelaxeqError], message: str, name: str, line: Callable[[], nn.Linear]
+) -> None:
+    net = line()
+    before = net.weight.detach().clone()
+    given: dict[str, Any] = {"train_loader": [(X, Y)], "test_loader": [(X, Y)], name: loader}
+    with pytest.raises(kind, match=message) as caught:
+        fit(net, **given, epochs=2)
+    assert str(caught.value).startswith(name)
+    assert torch.equal(net.weight.detach(), before)
+
+
+REGRESSION: dict[str, tuple[Pair, str]] = {
+    "NaN targets": ((X, NAN), "NaN or infinity"),
+    "labels": ((X, Y), r"floats of shape \(6, 2\), got torch\.int64"),
+    "one column": (
+        (X, X[:, :1]),
+        r"floats of shape \(6, 2\), got torch\.float32 of shape \(6, 1\)",
+    ),
+    "flat": ((X, X[:, 0]), r"floats of shape \(6, 2\), got torch\.float32 of shape \(6,\)"),
+}
+
+
+@pytest.mark.parametrize(("batch", "message"), REGRESSION.values(), ids=REGRESSION)
+def test_bad_targets_of_regression_are_refused(batch: Pair, message: str) -> None:
+    with pytest.raises(DataError, match=f"^train_loader: .*{message}"):
+        fit(nn.Linear(2, 2), [batch], epochs=1, options=Options(likelihood="regression"))
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"), [(nn.Flatten(0), "2"), (nn.Unflatten(1, (1, 2)), "1, 1, 2")]
+)
+def test_outputs_of_another_rank_are_refused(module: nn.Module, shape: str) -> None:
+    with pytest.raises(ShapeError, match=rf"must return \(batch, out\), got shape \({shape}"):
+        fit(nn.Sequential(nn.Linear(2, 2), module), [(X, Y)], epochs=1)
+
+
+def test_errors_of_relaxed_layers_stay_what_they_are() -> None:
+    grid = Field(groups.Z2(), 1, (2, 2), rep="trivial")
+    net = nn.Sequential(RelaxedLayer(grid, grid), nn.Flatten())
+    with pytest.raises(ShapeError, match=r"^train_loader: x must have shape \(batch, 1, 2, 2\)"):
+        fit(net, [(X, Y)], epochs=1)
+    images = torch.zeros(6, 1, 2, 2)
+    with pytest.raises(ShapeError, match=r"^train_loader: x is torch\.float64 .*write x\.to"):
+        fit(net, [(images.double(), Y)], epochs=1)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_look_counts_data_and_leaves_the_network_as_it_is(training: bool) -> None:
+    seen: list[int] = []
+
+    class Net(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            assert not self.training
+            return super().forward(x)
+
+    net = Net(2, 2).train(training)
+    assert inspect(net, [(X, Y), (X[:3], Y[:3])], Categorical(), "train_loader") == 9
+    assert seen == [1]
+    assert net.training == training
+    with pytest.raises(ShapeError):
+        inspect(net, [(X[:, :1], Y)], Categorical(), "train_loader")
+    assert net.training == training
+
+
+@pytest.mark.parametrize("batch", [1, 4, 6])
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_of_a_classifier(batch: int, training: bool) -> None:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.9)).train(training)
+    loader = DataLoader(TensorDataset(X, Y), batch)
+    found = evaluate(net, loader, Categorical())
+    outputs = net[0](X).detach()
+    likely = torch.stack(
+        [row.exp()[label] / row.exp().sum() for row, label in zip(outputs, Y, strict=True)]
+    )
+    right = [int(row.argmax()) == int(label) for row, label in zip(outputs, Y, strict=True)]
+    assert found == {
+        "test_nll": pytest.approx(-float(likely.log().mean()), rel=1e-5),
+        "test_accuracy": sum(right) / 6,
+    }
+    assert net.training == training
+
+
+@pytest.mark.parametrize("batch", [1, 4, 6])
+def test_evaluation_of_a_regression_has_no_accuracy(batch: int) -> None:
+    net, y = nn.Linear(2, 1), torch.randn(6, 1)
+    found = evaluate(net, DataLoader(TensorDataset(X, y), batch), Gaussian(0.5))
+    density = torch.distributions.Normal(net(X).detach(), 0.5).log_prob(y)
+    assert found == {"test_nll": pytest.approx(-float(density.mean()), rel=1e-5)}
+
+
+def test_evaluation_stops_at_a_loss_that_is_not_finite() -> None:
+    net = nn.Linear(2, 2)
+    huge = X * 1e38
+    with pytest.raises(NumericsError, match=r"the loss is (nan|inf)"):
+        evaluate(net, [(huge * 3, Y)], Categorical())
+
+
+def test_a_loader_that_is_used_up_says_so() -> None:
+    pairs = iter([(X, Y)])
+    with pytest.raises(
+        DataError, match=r"train_loader gave 0 data in epoch 1, 6 before: .*not a gen"
+    ):
+        fit(nn.Linear(2, 2), pairs, epochs=2)
+    with pytest.raises(DataError, match=r"test_loader gave no data this time: .*read again"):
+        fit(nn.Linear(2, 2), [(X, Y)], iter([(X, Y)]), epochs=2)
+
+
+def test_counts_must_agree() -> None:
+    check_complete(6, 6, 1)
+    for seen in (5, 7, 0):
+        with pytest.raises(DataError, match=f"gave {seen} data in epoch 3, 6 before"):
+            check_complete(seen, 6, 3)
+
+
+@pytest.mark.parametrize("short", [2, 3, 4])
+def test_a_loader_that_ends_early_is_caught_in_any_pass(short: int) -> None:
+    class Fading(list[Pair]):
+        passes = 0
+
+        def __iter__(self) -> Any:
+            self.passes += 1
+            return iter(self[:1] if self.passes == short else self[:])
+
+    options = Options(burn_in=0, update_every=1, progress=False)
+    loader = Fading([(X, Y), (X, Y)])
+    with pytest.raises(DataError, match=r"gave 6 data in epoch \d, 12 before"):
+        fit(nn.Linear(2, 2), loader, epochs=1, options=options)
+    assert loader.passes == short
