@@ -1,5 +1,5 @@
 """The command line: relaxeq demo, relaxeq report."""
 
-from relaxeq.cli.app import main
+from relaxeq.cli.app import main, run_function
 
-__all__ = ["main"]
+__all__ = ["main", "run_function"]

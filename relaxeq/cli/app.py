@@ -1,9 +1,9 @@
 """The entry point: commands, exit codes, and errors without tracebacks."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -12,13 +12,13 @@ from relaxeq.cli.report import report
 from relaxeq.errors import RelaxeqError
 
 USAGE = 2
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+LOOK: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+app = typer.Typer(no_args_is_help=True, **LOOK)
 app.command()(demo)
 app.command()(report)
 
@@ -47,9 +47,23 @@ def relaxeq(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit; errors of relaxeq become one message and exit code 2."""
+    """Run the command line and exit."""
+    run(app, arguments, "relaxeq")
+
+
+def run_function(function: Callable[..., None], arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a function as a command line of its own, as experiments do, and exit."""
+    single = typer.Typer(**LOOK)
+    single.command()(function)
+    run(single, arguments)
+
+
+def run(
+    commands: typer.Typer, arguments: Sequence[str] | None, name: str | None = None
+) -> NoReturn:
+    """Run and exit; errors of relaxeq become one message and exit code 2."""
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="relaxeq")
+        commands(args=None if arguments is None else list(arguments), prog_name=name)
     except RelaxeqError as error:
         typer.echo(f"Error: {error}", err=True)
     sys.exit(USAGE)

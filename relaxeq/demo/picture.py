@@ -1,6 +1,5 @@
 """The demo in one picture: per task an example, Table 1, and what the layers learned."""
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -8,16 +7,10 @@ from relaxeq.data import toy_task
 from relaxeq.demo.claims import ACCURACY
 from relaxeq.demo.results import Results
 from relaxeq.demo.table import SHOWN
-from relaxeq.report import (
-    FAINT,
-    INK,
-    add_legend,
-    colours,
-    draw_precisions,
-    draw_shares,
-)
+from relaxeq.report import FAINT, INK, add_legend, colours, draw_precisions, draw_shares
 
 QUADRANTS = ("upper left", "upper right", "lower left", "lower right")
+SUM = "#555555"
 HEIGHT = 0.8
 """Of a bar and its lighter neighbours, in rows."""
 
@@ -30,7 +23,7 @@ def results_figure(results: Results) -> Figure:
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
     hues: dict[str, str] = {}
     for row, task in zip(grid, tasks, strict=True):
-        draw_example(row[0], task)
+        draw_example(row[0], task, results.config.seeds[0])
         draw_accuracies(row[1], results, task)
         learned = results.learned(task)
         if learned:
@@ -46,9 +39,9 @@ def results_figure(results: Results) -> Figure:
     return figure
 
 
-def draw_example(axes: Axes, task: str) -> None:
+def draw_example(axes: Axes, task: str, seed: int) -> None:
     """The first training image, with its label in words."""
-    x, y = toy_task(task, 1, 1)[0].tensors
+    x, y = toy_task(task, 1, 1, seed)[0].tensors
     axes.imshow(x[0, 0].numpy(), cmap="gray_r", interpolation="nearest")
     label = int(y[0])
     words = f"{label}" if task == "digit" else f"{label % 10}, {QUADRANTS[label // 10]}"
@@ -85,16 +78,12 @@ def draw_accuracies(axes: Axes, results: Results, task: str) -> None:
 
 
 def spec_colour(spec: str) -> str:
-    """The colour of the path, or the mean of the paths' colours."""
-    return mixed(list(colours(spec.split("+")).values()))
+    """The colour of the path, or grey for a sum of paths."""
+    paths = spec.split("+")
+    return SUM if len(paths) > 1 else colours(paths)[spec]
 
 
 def pale(colour: str) -> str:
     """The colour, half way to white."""
-    return mixed([colour, "#FFFFFF"])
-
-
-def mixed(colours_: list[str]) -> str:
-    """The mean of colours in RGB."""
-    channels = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours_]
-    return "#" + "".join(f"{round(value):02X}" for value in np.mean(channels, axis=0))
+    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{(255 + value) // 2:02X}" for value in channels)

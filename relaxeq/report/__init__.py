@@ -9,7 +9,7 @@ from relaxeq.report.picture import (
     layers_figure,
     save_figure,
 )
-from relaxeq.report.report import Report, read_report, report_from, summary
+from relaxeq.report.report import Report, read_report, summary
 from relaxeq.report.rows import Row, by_layer
 from relaxeq.report.text import WIDTH, markdown_table, plain
 
@@ -28,7 +28,6 @@ __all__ = [
     "markdown_table",
     "plain",
     "read_report",
-    "report_from",
     "save_figure",
     "summary",
     "write_text",

@@ -25,8 +25,14 @@ INK, FAINT = "#333333", "#DDDDDD"
 
 def readable_on(colour: str) -> str:
     """White or INK, whichever has more contrast on `colour`."""
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.58 else INK
+    ground, ink = luminance(colour) + 0.05, luminance(INK) + 0.05
+    return "#FFFFFF" if 1.05 / ground > ground / ink else INK
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of "#RRGGBB", about (γ = 2.2): 0 for black, 1 for white."""
+    red, green, blue = (float(int(colour[i : i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def colours(labels: Iterable[str]) -> dict[str, str]:

@@ -101,7 +101,7 @@ def _finish(axes: Axes, rows: Sequence[Row], title: str) -> None:
 
 
 def _write(  # noqa: PLR0913
-    axes: Axes, place: tuple[float, float], text: str, colour: str, side: str, **more: object
+    axes: Axes, place: tuple[float, int], text: str, colour: str, side: str, **more: object
 ) -> None:
     look = {"fontsize": 9.5} | more
     axes.text(*place, text, color=colour, ha=side, va="center", **look)  # type: ignore[arg-type]

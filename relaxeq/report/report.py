@@ -93,7 +93,7 @@ def summary(result: FitResult) -> Report:
 def read_report(path: PathLike) -> Report:
     """The report that `Report.to_json` wrote. Raises CheckpointError for any other file."""
     try:
-        return report_from(json.loads(Path(path).read_text("utf-8")))
+        return _report_from(json.loads(Path(path).read_text("utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"path={str(path)!r} holds no report ({error}): give a file that "
@@ -101,8 +101,7 @@ def read_report(path: PathLike) -> Report:
         ) from error
 
 
-def report_from(values: dict[str, Any]) -> Report:
-    """The report of parsed JSON."""
+def _report_from(values: Any) -> Report:
     rows = tuple(Row(**_decode(row)) for row in values["rows"])
     others = tuple(LearnedPrior(**_decode(prior)) for prior in values["others"])
     warnings = tuple(values["warnings"])

@@ -114,5 +114,5 @@ def markdown(
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
     """A markdown table: the first `left` columns and types aligned left, figures right."""
     rule = ["---" if n < left or name == "type" else "---:" for n, name in enumerate(columns)]
-    lines = [columns, rule, *rows]
+    lines = ([cell.replace("|", "\\|") for cell in line] for line in (columns, rule, *rows))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

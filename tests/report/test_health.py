@@ -1,0 +1,68 @@
+"""Sentences about fits that need a second look, and silence about those that do not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from relaxeq.recipe import FitResult
+from relaxeq.report import summary
+
+Build = Callable[..., FitResult]
+
+
+def history(losses: list[float], evidence: dict[int, float] | None = None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {"epoch": n + 1, "train_nll": loss} for n, loss in enumerate(losses)
+    ]
+    for epoch, value in (evidence or {}).items():
+        rows[epoch - 1]["evidence"] = value
+    return rows
+
+
+FLAT = [2.0, 1.0, 0.4, 0.4, 0.4, 0.4]
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [[1.0], [2.0, 1.0], [2.0, 1.0, 0.5], FLAT, [0.5, 0.4] * 3, [2 - n / 10**3 for n in range(100)]],
+    ids=["one", "two", "three", "flat", "noisy", "slow"],
+)
+def test_a_healthy_fit_is_passed_over_in_silence(build: Build, losses: list[float]) -> None:
+    rising = {1: -3.0, len(losses): -1.0}
+    result = build([{"FC": 0.1, "CONV": 0.2}], history=history(losses, rising))
+    assert summary(result).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("losses", "sentence"),
+    [
+        ([2.0, 1.8, 1.4, 1.2], "fell from 1.900 to 1.300 nats per datum in the last 4 epochs"),
+        ([9.0] * 40 + [2 - n / 50 for n in range(10)], "fell from 1.960 to 1.860 nats per datum"),
+    ],
+    ids=["short", "long"],
+)
+def test_falling_losses_are_told(build: Build, losses: list[float], sentence: str) -> None:
+    (found,) = summary(build([{"FC": 0.1}], history=history(losses))).warnings
+    assert found.startswith("The weights have not converged")
+    assert sentence in found
+
+
+def test_evidence_that_falls_is_told_with_its_epochs(build: Build) -> None:
+    trace = history(FLAT, {2: -2.0, 4: -1.0, 6: -1.1})
+    (found,) = summary(build([{"FC": 0.1}], history=trace)).warnings
+    assert found.startswith("The evidence fell from -1.000 (epoch 4) to -1.100")
+    assert "(epoch 6)" in found
+
+
+def test_a_path_at_the_bound_is_told_and_one_switched_off_is_not(build: Build) -> None:
+    bounds = {"layers.0.paths.FC": 1e16, "layers.1.paths.FC": float("inf")}
+    result = build([{"FC": 0.0, "CONV": 0.1}, {"FC": 0.0, "CONV": 0.1}], precisions=bounds)
+    (found,) = summary(result).warnings
+    assert found.startswith("layers.0: the prior precision of FC is at its upper bound 1e+16")
+
+
+def test_a_dead_layer_is_told(build: Build) -> None:
+    result = build([{"FC": 0.0, "CONV": 0.0}, {"FC": 0.0, "CONV": 1e-9}])
+    (found,) = summary(result).warnings
+    assert found.startswith("layers.0: γ is 0 for every path")
