@@ -119,9 +119,10 @@ class Explicit(Layout):
 @final
 @dataclass(frozen=True, eq=False)
 class Projected(Layout):
-    """The features of another layout under a fixed matrix Φ (App. C.2): v ↦ Φ v, Gram ↦ Φ Gram Φᵀ.
+    """The features of another layout under a matrix Φ (App. C.2): v ↦ Φ v, so that Gram ↦ Φ Gram Φᵀ.
 
-    `matrix` has shape (new features, features); it is moved to the tensor's device and dtype.
+    `matrix` has shape (new features, features); it is moved to the tensor's device and dtype. The
+    Gram is that of Φ v: fewer features are multiplied than in Φ Gram Φᵀ.
     """
 
     layout: Layout
@@ -131,8 +132,7 @@ class Projected(Layout):
         return self.layout.expand(tensor) @ self.matrix.to(tensor).mT
 
     def gram(self, tensor: Tensor) -> Gram:
-        phi = self.matrix.to(tensor)
-        return phi @ self.layout.gram(tensor) @ phi.mT
+        return gram_of(self.expand(tensor))
 
     def shared(self, tensor: Tensor) -> int:
         return self.layout.shared(tensor)
