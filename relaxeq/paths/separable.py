@@ -47,9 +47,10 @@ class StagedConv(Path):
 
     def forward(self, x: Tensor) -> Tensor:
         for name, stage in self.stages.items():
-            x = tap(self, name, x, stage(x, self.get_parameter(name)))
+            # getattr, not get_parameter, so that torch.func may put tensors in their place
+            x = tap(self, name, x, stage(x, getattr(self, name)))
             if name in self._inner:
-                bias = self.get_parameter(f"{name}_bias")
+                bias: Tensor = getattr(self, f"{name}_bias")
                 y = x + bias.repeat_interleave(self.orientations)[:, None, None]
                 x = tap(self, f"{name}_bias", x, y)
         return x
