@@ -11,6 +11,7 @@ from relaxeq.curvature.collect import Fisher, Pass
 from relaxeq.curvature.exact import exact_ggn
 from relaxeq.curvature.flavours import FLAVOURS, Estimate, check_flavour, estimate
 from relaxeq.curvature.kfac import kfac
+from relaxeq.curvature.posterior import Posterior
 from relaxeq.curvature.recording import Batch, checked_batch
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Fisher",
     "KroneckerBlock",
     "Pass",
+    "Posterior",
     "check_flavour",
     "checked_batch",
     "estimate",

@@ -29,6 +29,10 @@ class Block(ABC):
     def dense(self) -> Matrix:
         """The (P, P) matrix, rows and columns in the order of parameter.flatten()."""
 
+    @abstractmethod
+    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+        """(H + δ I)^(−1/2) v for vectors v (m, block, out, in): whitens gradients, shapes noise."""
+
     @property
     def size(self) -> int:
         """P, the number of parameters."""
@@ -67,10 +71,11 @@ class KroneckerBlock(Block):
         return of_a, of_g
 
     @cached_property
-    def factor_bases(self) -> tuple[Tensor, Tensor]:
-        """Eigenvectors of A (block, in, in) and G (block, out, out) in float64, as columns."""
-        of_a, of_g = (torch.linalg.eigh(checked(factor))[1] for factor in self.factors)
-        return of_a, of_g
+    def corrected(self) -> "CorrectedBlock":
+        """The same matrix, decomposed: eigenvectors of A and G in float64, and all eigenvalues."""
+        (of_a, a), (of_g, g) = (torch.linalg.eigh(checked(factor)) for factor in self.factors)
+        values = of_g.clamp_min(0.0)[:, :, None] * of_a.clamp_min(0.0)[:, None, :] * self.scale
+        return CorrectedBlock(self.site, (a, g), values)
 
     @property
     def factors(self) -> tuple[InputGram, OutputGram]:
@@ -80,6 +85,9 @@ class KroneckerBlock(Block):
     def eigenvalues(self) -> Vector:
         of_a, of_g = self.factor_eigenvalues
         return (of_g[:, :, None] * of_a[:, None, :]).flatten() * self.scale
+
+    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+        return self.corrected.inverse_root(vectors, delta)
 
     def averaged(self) -> "KroneckerBlock":
         """G averaged over blocks, as App. C.1 writes it for factored layers."""
@@ -109,6 +117,12 @@ class CorrectedBlock(Block):
         scaled = vectors * self.values.double().flatten(1)[:, None, :]
         return block_diagonal(self.site, scaled @ vectors.mT)
 
+    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+        a, g = (basis.to(vectors) for basis in self.bases)
+        turned = torch.einsum("bou,nboi,biv->nbuv", g, vectors, a)
+        scaled = turned * (self.values.double() + delta).rsqrt().to(vectors)
+        return torch.einsum("bou,nbuv,biv->nboi", g, scaled, a)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -125,6 +139,9 @@ class DiagonalBlock(Block):
         matrix: Tensor = torch.diag(self.site.flat_from_blocks(self.values))
         return matrix
 
+    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+        return vectors * (self.values.double() + delta).rsqrt().to(vectors)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -140,6 +157,13 @@ class DenseBlock(Block):
 
     def dense(self) -> Matrix:
         return self.matrix
+
+    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+        values, basis = torch.linalg.eigh(checked(self.matrix))
+        scale = (values.clamp_min(0.0) + delta).rsqrt()
+        root = ((basis * scale) @ basis.mT).to(vectors)
+        flat = torch.stack([self.site.flat_from_blocks(v) for v in vectors])
+        return torch.stack([self.site.to_blocks(v) for v in flat @ root])
 
 
 def block_diagonal(site: Site, blocks: Tensor) -> Matrix:

@@ -26,7 +26,7 @@ def corrected(
     values[b, u, v] = Σ_n Σ_k (g_uᵀ Σ_s g a_vᵀ)², per-datum gradients in the eigenbases of A and G.
     """
     plain, _ = kronecker(net, loader, settings)
-    bases = {name: block.factor_bases for name, block in plain.items()}
+    bases = {name: block.corrected.bases for name, block in plain.items()}
     squares, totals = _squares(net, loader, settings, bases)
     return {n: CorrectedBlock(s.site, bases[n], s.values) for n, s in squares.items()}, totals
 

@@ -87,9 +87,7 @@ def recorded_passes(
     count = 0
     for batch in loader:
         inputs, targets = checked_batch(batch, network)
-        with torch.enable_grad():
-            outputs, calls = _recorded(network, inputs, sites)
-        check_outputs(outputs)
+        outputs, calls = recorded(network, inputs, sites)
         likelihood.check(outputs, targets)
         _check_uncalled(outputs, sites, calls)
         count += len(inputs)
@@ -98,9 +96,10 @@ def recorded_passes(
     check_count(count)
 
 
-def _recorded(
+def recorded(
     network: nn.Module, inputs: Tensor, sites: Sites
 ) -> tuple[Tensor, dict[str, list[Call]]]:
+    """Outputs of one forward pass, checked, and the calls of every site on the way."""
     names = {(id(module), own): full for full, (module, own, _) in sites.items()}
     calls: dict[str, list[Call]] = {}
 
@@ -108,8 +107,10 @@ def _recorded(
         if (full := names.get((id(module), own))) is not None:
             calls.setdefault(full, []).append(_call(full, x, z, len(inputs)))
 
-    with tapped(network), listening(listen):
-        return network(inputs), calls
+    with torch.enable_grad(), tapped(network), listening(listen):
+        outputs = network(inputs)
+    check_outputs(outputs)
+    return outputs, calls
 
 
 def _check_uncalled(outputs: Tensor, sites: Sites, calls: dict[str, list[Call]]) -> None:

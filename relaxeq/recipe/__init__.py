@@ -2,7 +2,19 @@
 
 from relaxeq.recipe.fit import fit
 from relaxeq.recipe.options import Options
+from relaxeq.recipe.predict import Calibration, calibration, held_out, posterior, predict
 from relaxeq.recipe.priors import prior_groups
 from relaxeq.recipe.result import FitResult, LearnedPrior
 
-__all__ = ["FitResult", "LearnedPrior", "Options", "fit", "prior_groups"]
+__all__ = [
+    "Calibration",
+    "FitResult",
+    "LearnedPrior",
+    "Options",
+    "calibration",
+    "fit",
+    "held_out",
+    "posterior",
+    "predict",
+    "prior_groups",
+]

@@ -1,0 +1,83 @@
+"""The Laplace posterior of the weights, and what it says of the outputs."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from relaxeq.curvature.blocks import Block
+from relaxeq.curvature.recording import Recording, recorded
+from relaxeq.shapes import Logits
+from relaxeq.sites import Site, network_sites
+
+Sites = Mapping[str, tuple[nn.Module, str, Site]]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """N(θ*, ⊕ (H + α I)⁻¹) around the trained weights: a block per parameter (§4).
+
+    `precisions` holds α by parameter; a parameter with α = ∞ has no variance.
+    """
+
+    net: nn.Module
+    blocks: Mapping[str, Block]
+    precisions: Mapping[str, float]
+
+    def covariance(self, inputs: Tensor) -> tuple[Logits, Tensor]:
+        """Outputs f (batch, out) and J (H+α)⁻¹ Jᵀ (batch, out, out) of the linearised network."""
+        outputs, calls = recorded(self.net, inputs, dict(self._sites()))
+        recording = Recording(outputs, 0.0, calls)
+        size = outputs.shape[1]
+        total = outputs.new_zeros(len(outputs), size, size)
+        columns = [torch.eye(size).to(outputs)[k].expand_as(outputs) for k in range(size)]
+        rows = [recording.gradients(column, keep=True) for column in columns]
+        with torch.no_grad():
+            for name, (_, _, site) in self._sites().items():
+                if name not in calls or self._fixed(name):
+                    continue
+                roots = [self._root(name, site, recording, row[name]) for row in rows]
+                stacked = torch.stack(roots, 1).flatten(2)  # (n, out, P)
+                total += stacked @ stacked.mT
+        return outputs.detach(), total
+
+    def _root(self, name: str, site: Site, recording: Recording, row: list[Tensor]) -> Tensor:
+        pairs = zip(recording.calls[name], row, strict=True)
+        gradients = [site.sample_gradients(call.x, g) for call, g in pairs]
+        whole = torch.stack(gradients).sum(0)
+        return self.blocks[name].inverse_root(whole, self.precisions[name])
+
+    @contextmanager
+    def sampled(self, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
+        """The network with weights drawn from the posterior, put back afterwards."""
+        kept = {name: p.detach().clone() for name, p in self._parameters().items()}
+        try:
+            self._draw(generator)
+            yield self.net
+        finally:
+            with torch.no_grad():
+                for name, parameter in self._parameters().items():
+                    parameter.copy_(kept[name])
+
+    @torch.no_grad()
+    def _draw(self, generator: torch.Generator | None) -> None:
+        for name, (_, _, site) in self._sites().items():
+            if self._fixed(name):
+                continue
+            parameter = self._parameters()[name]
+            noise = torch.randn((1, *site.shape), generator=generator, dtype=parameter.dtype)
+            step = self.blocks[name].inverse_root(noise.to(parameter), self.precisions[name])
+            parameter += site.flat_from_blocks(step[0]).view_as(parameter)
+
+    def _fixed(self, name: str) -> bool:
+        return self.precisions[name] == float("inf")
+
+    def _sites(self) -> Sites:
+        return network_sites(self.net)
+
+    def _parameters(self) -> dict[str, nn.Parameter]:
+        return {name: m.get_parameter(own) for name, (m, own, _) in self._sites().items()}
