@@ -89,20 +89,75 @@ class Gaussian(Likelihood):
         return (draw.to(outputs) / self.noise)[:, :, None]
 
     def check(self, outputs: Logits, targets: Tensor) -> None:
-        if targets.shape != outputs.shape or not targets.is_floating_point():
-            raise DataError(
-                f"targets of a regression loader must be floats of shape {tuple(outputs.shape)}, "
-                f"got {targets.dtype} of shape {tuple(targets.shape)}."
-            )
-        if not torch.isfinite(targets).all():
-            raise DataError("targets hold NaN or infinity: clean or standardise the data first.")
+        _check_floats(outputs, targets, "regression")
+
+
+@final
+@dataclass(frozen=True)
+class Bernoulli(Likelihood):
+    """Labels y ∈ {0, 1} of shape (batch, out), as floats, with logits f: Λ = diag(p (1 − p))."""
+
+    def log_likelihood(self, outputs: Logits, targets: Tensor) -> Tensor:
+        return -functional.binary_cross_entropy_with_logits(outputs, targets, reduction="sum")
+
+    def hessian_root(self, outputs: Logits) -> Columns:
+        return (outputs.sigmoid() * (-outputs).sigmoid()).sqrt().diag_embed()
+
+    def sampled_root(self, outputs: Logits, generator: torch.Generator | None) -> Columns:
+        probabilities = outputs.sigmoid()
+        return (torch.bernoulli(probabilities, generator=generator) - probabilities)[:, :, None]
+
+    def check(self, outputs: Logits, targets: Tensor) -> None:
+        _check_floats(outputs, targets, "Bernoulli")
+        if not ((targets == 0) | (targets == 1)).all():
+            raise DataError("targets of a Bernoulli likelihood must be 0 or 1: threshold them.")
+
+
+@final
+@dataclass(frozen=True)
+class Poisson(Likelihood):
+    """Counts y of shape (batch, out), as floats, with log rates f: Λ = diag(e^f)."""
+
+    def log_likelihood(self, outputs: Logits, targets: Tensor) -> Tensor:
+        return (targets * outputs - outputs.exp() - torch.lgamma(targets + 1)).sum()
+
+    def hessian_root(self, outputs: Logits) -> Columns:
+        return (0.5 * outputs).exp().diag_embed()
+
+    def sampled_root(self, outputs: Logits, generator: torch.Generator | None) -> Columns:
+        rates = outputs.exp()
+        return (torch.poisson(rates, generator=generator) - rates)[:, :, None]
+
+    def check(self, outputs: Logits, targets: Tensor) -> None:
+        _check_floats(outputs, targets, "Poisson")
+        if not ((targets >= 0) & (targets == targets.round())).all():
+            raise DataError("targets of a Poisson likelihood must be counts 0, 1, 2, …")
+
+
+def _check_floats(outputs: Tensor, targets: Tensor, kind: str) -> None:
+    if targets.shape != outputs.shape or not targets.is_floating_point():
+        raise DataError(
+            f"targets of a {kind} loader must be floats of shape {tuple(outputs.shape)}, "
+            f"got {targets.dtype} of shape {tuple(targets.shape)}."
+        )
+    if not torch.isfinite(targets).all():
+        raise DataError("targets hold NaN or infinity: clean or standardise the data first.")
 
 
 def likelihood_from(given: "str | Likelihood") -> Likelihood:
-    """The likelihood meant by "classification", "regression" (unit noise) or a Likelihood."""
+    """The likelihood meant by a name, or a Likelihood itself.
+
+    "classification" is Categorical(), "regression" Gaussian() of unit noise, "binary" Bernoulli()
+    and "counts" Poisson().
+    """
     if isinstance(given, Likelihood):
         return given
-    named: dict[str, Likelihood] = {"classification": Categorical(), "regression": Gaussian()}
+    named: dict[str, Likelihood] = {
+        "classification": Categorical(),
+        "regression": Gaussian(),
+        "binary": Bernoulli(),
+        "counts": Poisson(),
+    }
     if given not in named:
         raise SpecError(
             f"likelihood={given!r} is not one of {sorted(named)}; write one of them, or pass a "

@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+from torch.distributions import Bernoulli as TorchBernoulli
 from torch.distributions import Categorical as TorchCategorical
 from torch.distributions import Normal
+from torch.distributions import Poisson as TorchPoisson
 
 from relaxeq.errors import DataError, SpecError
-from relaxeq.likelihoods import Categorical, Gaussian, likelihood_from
+from relaxeq.likelihoods import Bernoulli, Categorical, Gaussian, Poisson, likelihood_from
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -18,18 +20,26 @@ LIKELIHOODS = {
     "unit noise": (Gaussian(), 3),
     "noise 0.2": (Gaussian(0.2), 1),
     "noise 30": (Gaussian(30.0), 2),
+    "binary": (Bernoulli(), 3),
+    "counts": (Poisson(), 2),
 }
 
 
 def targets(likelihood, count, out):
     if isinstance(likelihood, Categorical):
         return torch.arange(count) % out
+    if isinstance(likelihood, Bernoulli | Poisson):
+        return torch.arange(count * out).view(count, out).to(torch.float64) % 2
     return torch.randn(count, out)
 
 
 def log_probability(likelihood, f, y):
     if isinstance(likelihood, Categorical):
         return TorchCategorical(logits=f).log_prob(y).sum()
+    if isinstance(likelihood, Bernoulli):
+        return TorchBernoulli(logits=f).log_prob(y).sum()
+    if isinstance(likelihood, Poisson):
+        return TorchPoisson(f.exp()).log_prob(y).sum()
     return Normal(f, likelihood.noise).log_prob(y).sum()
 
 
@@ -138,7 +148,24 @@ def test_noise_must_be_positive(noise):
 def test_names():
     assert likelihood_from("classification") == Categorical()
     assert likelihood_from("regression") == Gaussian(1.0)
+    assert likelihood_from("binary") == Bernoulli()
+    assert likelihood_from("counts") == Poisson()
     assert likelihood_from(Gaussian(0.1)) == Gaussian(0.1) != Gaussian(0.2)
     assert len({Gaussian(0.1), Gaussian(0.1), Categorical()}) == 2
-    with pytest.raises(SpecError, match=r"'poisson' is not one of \['classification', 'regr"):
+    with pytest.raises(SpecError, match=r"'poisson' is not one of \['binary', 'classification', 'counts', 'regr"):
         likelihood_from("poisson")
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "bad", "message"),
+    [
+        (Bernoulli(), torch.full((3, 2), 0.5), "must be 0 or 1"),
+        (Bernoulli(), torch.zeros(3, 2, dtype=torch.long), "must be floats of shape"),
+        (Poisson(), torch.full((3, 2), 1.5), "must be counts"),
+        (Poisson(), -torch.ones(3, 2), "must be counts"),
+        (Poisson(), torch.full((3, 2), torch.inf), "NaN or infinity"),
+    ],
+)
+def test_targets_of_binary_and_count_likelihoods(likelihood, bad, message):
+    with pytest.raises(DataError, match=message):
+        likelihood.check(torch.zeros(3, 2), bad)
