@@ -23,7 +23,7 @@ app.command()(demo)
 app.command()(report)
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> bool:
     if wanted:
         try:
             found = metadata.version("relaxeq")
@@ -31,6 +31,7 @@ def _show_version(wanted: bool) -> None:
             found = "(a checkout that is not installed)"
         typer.echo(f"relaxeq {found}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

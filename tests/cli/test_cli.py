@@ -1,0 +1,205 @@
+"""The command line: what it prints where, and its exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from relaxeq.cli import main, run_function
+from relaxeq.demo import PRESETS, DemoConfig, Outcome, Results
+from relaxeq.errors import SpecError
+from relaxeq.report import Report, Row
+
+ROOT = Path(__file__).parents[2]
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """call(*arguments) gives exit code, standard output and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        code = 0 if ended.value.code is None else int(ended.value.code)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    row = Row(0, "layers.0", "CONV", "Z2", 2.0, 1.0, 3.0, 9, 1 / 3, 1.0, "CONV")
+    report = Report("laplace", -0.5, -0.1, 100, 10, 0.2, 0.9, (row,), (), ("Look here.",))
+    report.to_json(tmp_path / "runs" / "mine" / "report.json")
+    return tmp_path / "runs" / "mine"
+
+
+def test_no_command_shows_the_commands(call: Call) -> None:
+    code, out, err = call()
+    assert code == 2
+    assert "Usage: relaxeq" in out + err
+    assert "demo" in out + err
+
+
+@pytest.mark.parametrize("command", ["demo", "report"])
+def test_help_has_examples(call: Call, command: str) -> None:
+    code, out, _ = call(command, "--help")
+    assert code == 0
+    assert "Examples:\n" in out
+    assert f"\n    relaxeq {command} " in out
+
+
+def test_version(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "version", {"relaxeq": "1.2.3"}.__getitem__)
+    assert call("--version") == (0, "relaxeq 1.2.3\n", "")
+
+
+def test_version_of_a_checkout(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert call("--version") == (0, "relaxeq (a checkout that is not installed)\n", "")
+
+
+def test_report_prints_the_table(call: Call, run_dir: Path) -> None:
+    code, out, err = call("report", str(run_dir))
+    assert (code, err) == (0, "")
+    assert "laplace: log evidence -0.5000" in out
+    assert "layers.0  CONV" in out
+    assert "! Look here." in out
+    assert "\x1b" not in out
+
+
+def test_report_takes_the_file_too_and_prints_json(call: Call, run_dir: Path) -> None:
+    code, out, _ = call("report", str(run_dir / "report.json"), "--json")
+    assert code == 0
+    assert json.loads(out)["rows"][0]["path"] == "CONV"
+    assert out == (run_dir / "report.json").read_text("utf-8")
+
+
+def test_report_draws(call: Call, run_dir: Path, tmp_path: Path) -> None:
+    file = tmp_path / "layers.svg"
+    assert call("report", str(run_dir), "--plot", str(file))[0] == 0
+    assert "<svg" in file.read_text("utf-8")
+
+
+def test_strict_reports_exit_with_1_when_there_are_warnings(call: Call, run_dir: Path) -> None:
+    assert call("report", str(run_dir), "--strict")[0] == 1
+    values = json.loads((run_dir / "report.json").read_text("utf-8")) | {"warnings": []}
+    (run_dir / "report.json").write_text(json.dumps(values))
+    assert call("report", str(run_dir), "--strict")[0] == 0
+
+
+def test_a_folder_of_runs_names_them(call: Call, run_dir: Path) -> None:
+    code, out, err = call("report", str(run_dir.parent))
+    assert (code, out) == (2, "")
+    assert err.startswith(
+        f"Error: RUN_DIR='{run_dir.parent}' has no report.json: choose one of its"
+    )
+    assert err.endswith(f"\n  {run_dir}\n")
+
+
+def test_a_folder_without_report_says_how_to_make_one(call: Call, tmp_path: Path) -> None:
+    code, out, err = call("report", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert f"write relaxeq.summary(result).to_json('{tmp_path}/report.json')" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["demo", "--jobs", "0"], ["demo", "--epochs", "x"], ["report"], ["nonsense"], ["--nonsense"]],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2(call: Call, arguments: list[str]) -> None:
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert "Error: " in err
+
+
+def test_an_unknown_preset_is_refused(call: Call) -> None:
+    code, _, err = call("demo", "--preset", "fast")
+    assert (code, err) == (2, "Error: --preset fast must be one of demo, quick.\n")
+
+
+def test_demo_passes_its_options_on_and_prints_table_1(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[DemoConfig, Path, int]] = []
+
+    def fake(config: DemoConfig, out: Path, jobs: int) -> Results:
+        asked.append((config, out, jobs))
+        row = Row(0, "layers.0", "CONV", "Z2", 2.0, 1.0, 3.0, 9, 1 / 3, 1.0, "CONV")
+        report = Report("map", -0.5, -0.1, 100, 10, 0.2, 0.9, (row,), (), ())
+        return Results(config, tuple(Outcome(run, report, 1.0) for run in config.runs()))
+
+    monkeypatch.setattr("relaxeq.cli.demo.run_demo", fake)
+    code, out, err = call("demo", "--out", "there", "--seed", "3", "--epochs", "7", "--jobs", "5")
+    assert (code, err) == (0, "")
+    assert "test accuracy (%)" in out
+    code, out, _ = call("demo", "--preset", "quick", "--json")
+    values = json.loads(out)
+    assert (code, values["seeds"], values["settings"]["alpha"]) == (0, [0], PRESETS["quick"].alpha)
+    assert asked == [
+        (replace(PRESETS["demo"], epochs=7, seeds=(3,)), Path("there"), 5),
+        (PRESETS["quick"], Path("runs/demo"), 2),
+    ]
+
+
+def test_an_interrupted_demo_ends_at_once_and_says_that_it_continues(tmp_path: Path) -> None:
+    code = "from relaxeq.cli import main\nmain()"
+    command = [sys.executable, "-c", code, "demo", "--preset", "quick", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [*command, "--epochs", "500"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("*/checkpoint.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "Stopped; the same command continues where it was." in err
+    assert list(tmp_path.glob("*/checkpoint.safetensors"))
+    while is_alive(process.pid):  # nobody of its group stays
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_experiments_run_functions_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    def experiment(seeds: int = 5) -> None:
+        if seeds < 2:
+            raise SpecError(f"seeds={seeds} must be at least 2.")
+        print(seeds)
+
+    for arguments, code, out, err in (
+        (["--seeds", "3"], 0, "3\n", ""),
+        (["--seeds", "1"], 2, "", "Error: seeds=1 must be at least 2.\n"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            run_function(experiment, arguments)
+        assert (ended.value.code, *capsys.readouterr()) == (code, out, err)

@@ -1,0 +1,152 @@
+"""Means, claims and tables of made-up outcomes."""
+
+import json
+import math
+from collections.abc import Callable
+
+import pytest
+
+from relaxeq.demo import (
+    Claim,
+    DemoConfig,
+    Results,
+    claims,
+    markdown,
+    table1_record,
+    terminal,
+    to_json,
+)
+from relaxeq.report import plain
+
+Make = Callable[..., Results]
+THREE = DemoConfig(seeds=(0, 1, 2))
+ACCURACY = "test accuracy (%)"
+
+
+def test_cells_hold_their_seeds_in_order(make: Make) -> None:
+    cell = make(config=THREE).cell("digit", "CONV", "map")
+    assert [outcome.run.seed for outcome in cell] == [0, 1, 2]
+    runs = {(outcome.run.task, outcome.run.spec, outcome.run.objective) for outcome in cell}
+    assert runs == {("digit", "CONV", "map")}
+
+
+def test_figures_are_means_and_sample_deviations(make: Make) -> None:
+    figure = make(spread=0.01, config=THREE).figure(ACCURACY, "digit", "CONV", "laplace")
+    assert figure.mean == pytest.approx(94.0)
+    assert figure.std == pytest.approx(1.0)  # of 93, 94, 95
+    alone = make().figure("test NLL (nats)", "digit", "CONV", "laplace")
+    assert (alone.mean, alone.std) == (pytest.approx(0.06), 0.0)
+
+
+def test_shares_are_means_per_layer(make: Make) -> None:
+    shares = make(config=THREE).shares("digit+quadrant", "CONV")
+    assert [figure.mean for figure in shares] == pytest.approx([0.9, 0.3])
+    rest = make(config=THREE).shares("digit+quadrant", "F-FC")
+    assert [figure.mean for figure in rest] == pytest.approx([0.1, 0.7])
+
+
+def test_only_laplace_networks_of_several_paths_are_learned(make: Make) -> None:
+    learned = make(config=THREE).learned("digit")
+    assert {(o.run.spec, o.run.objective) for o in learned} == {("F-FC+CONV", "laplace")}
+    assert len(learned) == 3
+
+
+def failing(found: tuple[Claim, ...]) -> list[str]:
+    return [claim.text for claim in found if not claim.holds]
+
+
+def test_all_claims_hold_for_the_papers_picture(make: Make) -> None:
+    found = claims(make())
+    assert len(found) == 7
+    assert failing(found) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "shares", "text"),
+    [
+        ({("digit", "F-FC+CONV"): (0.919, -0.6)}, {}, "digit: learned F-FC+CONV reaches 91.9 %"),
+        (
+            {("digit+quadrant", "F-FC"): (0.95, -1.0)},
+            {},
+            "digit+quadrant: learned F-FC+CONV reaches",
+        ),
+        ({("digit+quadrant", "CONV"): (0.45, -2.0)}, {}, "quadrant: CONV fails, with 45.0 %"),
+        ({}, {"digit": (0.9, 0.4)}, "digit: the learned layers turn convolutional, 1 of 2"),
+        ({}, {"digit+quadrant": (0.9, 0.6)}, "does not turn convolutional, 0 of 2"),
+        ({("digit", "CONV"): (0.94, -1.6)}, {}, "digit: the evidence prefers CONV (-1.600)"),
+        (
+            {("digit+quadrant", "CONV"): (0.24, -0.9)},
+            {},
+            "digit+quadrant: the evidence prefers F-FC",
+        ),
+    ],
+    ids=["two points", "better parent", "blind", "convolutional", "not all", "conv", "f-fc"],
+)
+def test_each_claim_can_fail(make: Make, changes: dict, shares: dict, text: str) -> None:
+    (found,) = failing(claims(make(changes=changes, shares=shares)))
+    assert text in found
+
+
+def test_claims_are_about_means_over_seeds(make: Make) -> None:
+    assert failing(claims(make(spread=0.05, config=THREE))) == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DemoConfig(specs=("CONV", "F-FC")),
+        DemoConfig(objectives=("map",)),
+        DemoConfig(tasks=("digit",)),
+    ],
+)
+def test_nothing_is_claimed_of_what_was_not_trained(make: Make, config: DemoConfig) -> None:
+    assert claims(make(config=config)) == ()
+    assert markdown(make(config=config))
+    assert plain(terminal(make(config=config)))
+
+
+def test_the_terminals_table(make: Make) -> None:
+    words = [" ".join(line.split()) for line in plain(terminal(make())).splitlines()]
+    assert words[1] == "F-FC CONV F-FC+CONV F-FC CONV F-FC+CONV"
+    assert words[3:6] == [
+        "test accuracy (%)",
+        "digit 88.0 94.0 93.0 88.0 94.0 93.0",
+        "digit+quadrant 85.0 24.0 90.0 85.0 24.0 90.0",
+    ]
+    assert "digit -1.500 -0.500 -0.600 -1.500 -0.500 -0.600" in words
+    assert "digit 2,000 2,000 4,000 2,000 2,000 4,000" in words
+    assert sum(word.startswith("yes ") for word in words) == 7
+    assert max(map(len, plain(terminal(make())).splitlines())) <= 110
+
+
+def test_several_seeds_show_their_deviation(make: Make) -> None:
+    several = make(spread=0.01, config=THREE)
+    text = plain(terminal(several))
+    assert "94.0 ± 1.0" in text
+    assert max(map(len, text.splitlines())) <= 110
+    assert "| digit: test accuracy (%) | 88.0 ± 1.0 | 94.0 ± 1.0 |" in markdown(several)
+    assert "±" not in markdown(make())
+
+
+def test_markdown_has_shares_and_claims(make: Make) -> None:
+    text = markdown(make(shares={"digit": (0.9, 0.4)}))
+    assert "| digit: layer | F-FC (%) | CONV (%) |" in text
+    assert "| 1 | 60.0 | 40.0 |" in text
+    assert text.count("- [x] ") == 6
+    assert text.count("- [ ] ") == 1
+
+
+def test_the_record_is_json_with_every_cell(make: Make) -> None:
+    values = json.loads(to_json(table1_record(make(spread=0.01, config=THREE))))
+    assert len(values["table1"]) == 12
+    (cell,) = [
+        cell
+        for cell in values["table1"]
+        if (cell["task"], cell["spec"], cell["objective"]) == ("digit", "CONV", "map")
+    ]
+    assert cell[ACCURACY] == {"mean": pytest.approx(94.0), "std": pytest.approx(1.0)}
+    assert (cell["seeds"], cell["seconds"], cell["parameters"]) == ([0, 1, 2], [12.3] * 3, 2000)
+    assert values["settings"]["epochs"] == THREE.epochs
+    assert all(claim["holds"] for claim in values["claims"])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(math.nan)
