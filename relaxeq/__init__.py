@@ -2,7 +2,7 @@
 
 from relaxeq import errors, groups, models
 from relaxeq.curvature import KroneckerBlock, exact_ggn, kfac
-from relaxeq.evidence import Adam, MacKay
+from relaxeq.evidence import LBFGS, Adam, MacKay
 from relaxeq.fields import Field
 from relaxeq.layers import Lift, OrientationPool, RelaxedLayer, RelaxedLinear
 from relaxeq.recipe import FitResult, Options, fit
@@ -10,6 +10,7 @@ from relaxeq.report import Report, summary
 from relaxeq.sites import Site, deterministic, register_sites, tap
 
 __all__ = [
+    "LBFGS",
     "Adam",
     "Field",
     "FitResult",

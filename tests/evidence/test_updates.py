@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from relaxeq.errors import NumericsError, SpecError
-from relaxeq.evidence import Adam, MacKay, Term, bounded
+from relaxeq.evidence import LBFGS, Adam, MacKay, Term, bounded
 from relaxeq.evidence.updates import HIGHEST, LOWEST
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -84,7 +84,25 @@ def test_adam_reaches_mackays_fixed_point():
     assert precisions["a"] == pytest.approx(fixed, rel=1e-3)
 
 
-UPDATES = [MacKay(), MacKay(damping=1.0, steps=1), Adam(), Adam(lr=1.0, steps=5)]
+def test_lbfgs_reaches_mackays_fixed_point_at_once_or_damped():
+    terms = {"a": term(), "b": term(100.0, 0.3)}
+    start = {"a": 1.0, "b": 40.0}
+    fixed = MacKay(damping=1.0, steps=400).step(terms, start, {})[0]
+    found = LBFGS(damping=1.0).step(terms, start, {})[0]
+    half = LBFGS(damping=0.5).step(terms, start, {})[0]
+    for name in terms:
+        assert found[name] == pytest.approx(fixed[name], rel=1e-3)
+        assert half[name] == pytest.approx(math.sqrt(start[name] * found[name]), rel=1e-9)
+
+
+UPDATES = [
+    MacKay(),
+    MacKay(damping=1.0, steps=1),
+    Adam(),
+    Adam(lr=1.0, steps=5),
+    LBFGS(),
+    LBFGS(damping=1.0),
+]
 
 
 @pytest.mark.parametrize("update", UPDATES, ids=str)
@@ -155,7 +173,7 @@ def test_bad_options(name):
         build()
 
 
-@pytest.mark.parametrize("update", [MacKay(), Adam()], ids=str)
+@pytest.mark.parametrize("update", [MacKay(), Adam(), LBFGS()], ids=str)
 def test_bad_terms_and_precisions(update):
     with pytest.raises(SpecError, match="precisions lacks 'a'"):
         update.step({"a": term()}, {}, {})
