@@ -1,4 +1,4 @@
-"""Places of a weight and the anchors among them: distances, and where anchors lie (§3.1, App. A)."""
+"""Places of a weight, their distances, and the anchors among them (§3.1, App. A)."""
 
 import math
 from dataclasses import dataclass
@@ -104,12 +104,14 @@ def _traces(group: FiniteGroup) -> Floats:
     if written is not None:
         products = written @ written.transpose(0, 2, 1)
         if np.allclose(products, np.eye(written.shape[1]), atol=1e-9):
-            return np.trace(written, axis1=1, axis2=2) / written.shape[1]
-    return (np.arange(group.order) == group.identity.index).astype(float)
+            traces: Floats = np.trace(written, axis1=1, axis2=2) / written.shape[1]
+            return traces
+    identity: Floats = np.eye(group.order)[group.identity.index]
+    return identity
 
 
 def places_of(space: Any, name: str) -> Places:
-    """The places over which F-FC's factors run: pixels of a field, or elements of a finite group."""
+    """The places of F-FC's factors: pixels of a field, or elements of a finite group."""
     if isinstance(space, Field):
         return torus_places(space.size)
     group = space.rho.group if isinstance(space, Vectors) else None
@@ -127,13 +129,13 @@ def half(places: int) -> int:
 
 
 def placed_anchors(places: Places, count: int, design: str) -> Anchors:
-    """`count` anchors: "grid", far apart among the places, or "halton", a low-discrepancy sequence."""
+    """`count` anchors: "grid", far apart among the places, or a low-discrepancy "halton"."""
     return _spread(places, count) if design == "grid" else _halton(places, count)
 
 
 @lru_cache(maxsize=64)
 def _spread(places: Places, count: int) -> Anchors:
-    """The place next to the origin, then always the one farthest from all taken, the first of equals.
+    """The place next to the origin, then always the one farthest from all taken, the first one.
 
     On a 3×3 filter: its centre and corners; on a torus of 2ⁿ×2ⁿ pixels: a checkerboard.
     """
