@@ -76,7 +76,7 @@ class RelaxedLinear(nn.Module):
 def _spec(group: Group, spec: str | None, groups: Iterable[object] | None) -> str:
     if groups is None:
         return "MAP+FC" if spec is None else spec
-    listed = LINEAR.of_groups(group, groups, "MAP")
+    listed = LINEAR.of_groups(group, groups)
     return listed if spec is None else f"{spec}+{listed}"
 
 

@@ -3,28 +3,25 @@
 from dataclasses import replace
 from typing import final
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
-from relaxeq.shapes import Image
+from relaxeq.layers.grid import GridLayer
 
 
 @final
-class Lift(nn.Module):
+class Lift(GridLayer):
     """y[c, k, p] = x[c, p] for every orientation k: a trivial field becomes regular (App. F.3).
 
     Equivariant to all of Z2 ⋊ H. `target` is the regular field, of the same channels and size.
     """
 
     def __init__(self, source: Field) -> None:
-        super().__init__()
         _check_rep("source", source, "trivial")
-        self.source = source
-        self.target = replace(source, rep="regular")
+        super().__init__(source, replace(source, rep="regular"))
 
-    def forward(self, x: Image) -> Tensor:
-        self.source.check(x)
+    def transform(self, x: Tensor) -> Tensor:
         return x.repeat_interleave(self.target.orientations, dim=1)
 
     def extra_repr(self) -> str:
@@ -32,22 +29,20 @@ class Lift(nn.Module):
 
 
 @final
-class OrientationPool(nn.Module):
+class OrientationPool(GridLayer):
     """y[c, p] = max_k x[c, k, p], or the mean over k: a regular field becomes a trivial one.
 
     Equivariant to all of Z2 ⋊ H. `target` is the trivial field, of the same channels and size.
     """
 
     def __init__(self, source: Field, reduce: str = "max") -> None:
-        super().__init__()
         _check_rep("source", source, "regular")
         if reduce not in ("max", "mean"):
             raise SpecError(f"reduce={reduce!r} must be 'max' or 'mean'.")
-        self.source, self.reduce = source, reduce
-        self.target = replace(source, rep="trivial")
+        super().__init__(source, replace(source, rep="trivial"))
+        self.reduce = reduce
 
-    def forward(self, x: Image) -> Tensor:
-        self.source.check(x)
+    def transform(self, x: Tensor) -> Tensor:
         split: Tensor = x.unflatten(1, (self.source.channels, -1))
         return split.amax(2) if self.reduce == "max" else split.mean(2)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import FiniteGroup, Subgroup
+from relaxeq.layers.grid import FieldType, GridLayer, as_field
 from relaxeq.layers.path_sum import PathSum
 from relaxeq.layers.polyphase import polyphase
 from relaxeq.paths import Bias, Frame, Path, build_paths, spec_of_groups
@@ -16,7 +17,7 @@ from relaxeq.shapes import Matrix
 
 
 @final
-class RelaxedLayer(nn.Module):
+class RelaxedLayer(GridLayer):
     """y = Σ_paths W_path x + b: as much of each symmetry as the priors of its paths allow.
 
     `paths` maps each name of the spec to its path, with its own σ². With the less symmetric paths
@@ -27,12 +28,13 @@ class RelaxedLayer(nn.Module):
     "pointwise" (App. F.3); CONV is full over channels and orientations always. `groups` adds a path
     for each of a list of subgroups K of the fields' point group (Eq. 11), labelled "GCONV[p4]" and
     "CONV" for {e}; specs name them so too. Without `spec` or `groups` the layer is "F-FC+CONV".
+    Fields may be escnn field types, with `size` the grid of the source.
     """
 
     def __init__(  # noqa: PLR0913  (the contract's options)
         self,
-        source: Field,
-        target: Field,
+        source: Field | FieldType,
+        target: Field | FieldType,
         spec: str | None = None,
         *,
         kernel_size: int = 3,
@@ -40,10 +42,11 @@ class RelaxedLayer(nn.Module):
         filters: str = "pointwise",
         bias: bool = True,
         groups: Iterable[FiniteGroup | Subgroup | str] | None = None,
+        size: tuple[int, int] | None = None,
     ) -> None:
-        super().__init__()
+        source, target = _fields(source, target, size, stride)
         _check_grids(source, target, kernel_size, stride)
-        self.source, self.target = source, target
+        super().__init__(source, target)
         self.spec = _spec(source, spec, groups)
         self.stride, self.filters = stride, filters
         frame = Frame(source, target, kernel_size, filters)
@@ -51,8 +54,7 @@ class RelaxedLayer(nn.Module):
         self.bias = Bias(target) if bias else None
         self.reset_parameters()
 
-    def forward(self, x: Tensor) -> Tensor:
-        self.source.check(x)
+    def transform(self, x: Tensor) -> Tensor:
         self.paths.check(x)
         free = [path for path in self.active() if path.symmetry == "none"]
         bound = [path for path in self.active() if path.symmetry != "none"]
@@ -105,16 +107,20 @@ def _spec(source: Field, spec: str | None, groups: Iterable[object] | None) -> s
     return listed if spec is None else f"{spec}+{listed}"
 
 
+def _fields(
+    source: Field | FieldType, target: Field | FieldType, size: tuple[int, int] | None, stride: int
+) -> tuple[Field, Field]:
+    if stride not in (1, 2):
+        raise SpecError(f"stride={stride!r} must be 1 or 2; stack layers to subsample more.")
+    into = as_field("source", source, size)
+    return into, as_field("target", target, (into.size[0] // stride, into.size[1] // stride))
+
+
 def _check_grids(source: Field, target: Field, kernel_size: int, stride: int) -> None:
-    for name, field in (("source", source), ("target", target)):
-        if not isinstance(field, Field):
-            raise SpecError(f"{name}={field!r} must be a relaxeq.Field.")
     if source.group != target.group:
         raise SpecError(
             f"source has {source.group}, target has {target.group}: a layer needs one group."
         )
-    if stride not in (1, 2):
-        raise SpecError(f"stride={stride!r} must be 1 or 2; stack layers to subsample more.")
     if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
         raise SpecError(f"kernel_size={kernel_size!r} must be a positive odd integer, such as 3.")
     if any(n % stride for n in source.size):

@@ -60,8 +60,9 @@ class Sheets:
 def sheets(part: Subgroup, kernel: int) -> Sheets:
     """The sheets of K = `part` ≤ H with the taps of a k×k filter."""
     group = _on_lattice(part)
-    rows = np.stack([group.mul[h, np.array(part.right_transversal)] for h in part.embedding])
-    return Sheets(rows, np.stack([_moved_taps(group, h, 1, kernel) for h in part.embedding]))
+    return Sheets(
+        orientation_rows(part), np.stack([moved_taps(group, h, 1, kernel) for h in part.embedding])
+    )
 
 
 @lru_cache(maxsize=256)
@@ -71,27 +72,34 @@ def orbits(part: Subgroup, source: int, target: int, kernel: int) -> Orbits:
     Regular target, h ∈ K, t in a transversal of K\\H:  W[h t, k, δ] = θ[t, h⁻¹k, R_h⁻¹ δ].
     """
     group = _on_lattice(part)
-    moved = np.stack([_moved_taps(group, h, source, kernel) for h in part.embedding])
+    moved = np.stack([moved_taps(group, h, source, kernel) for h in part.embedding])
     if target > 1:
-        transversal = np.array(part.right_transversal)
-        rows = np.stack([group.mul[h, transversal] for h in part.embedding])
-        return Orbits(rows, moved, moved.shape[1])
+        return Orbits(orientation_rows(part), moved, moved.shape[1])
     smallest = moved.min(axis=0)  # the lowest tap of each orbit names it
     names, classes = np.unique(smallest, return_inverse=True)
     return Orbits(np.zeros((1, 1), np.int64), classes.reshape(1, -1), len(names))
 
 
+def orientation_rows(part: Subgroup) -> Index:
+    """rows[s, t] = h t for h ∈ K and t in a transversal of K\\H, shape (|K|, |H|/|K|)."""
+    return part.parent.mul[np.ix_(part.embedding, part.right_transversal)]
+
+
+def keeps_the_grid(part: Subgroup) -> bool:
+    """Whether K maps the square grid to itself, whatever the rest of the point group does."""
+    assert isinstance(part.parent, PointGroup)
+    matrices = part.parent.matrices[list(part.embedding)]
+    return bool(np.allclose(matrices, np.rint(matrices), atol=1e-9))
+
+
 def _on_lattice(part: Subgroup) -> PointGroup:
-    """The point group of which K is a part, if K (not always the group) maps the grid to itself."""
-    group = part.parent
-    assert isinstance(group, PointGroup)
-    matrices = group.matrices[list(part.embedding)]
-    if not np.allclose(matrices, np.rint(matrices), atol=1e-9):
+    if not keeps_the_grid(part):
         raise GroupError(
             f"{subgroup_name(part)} does not map the square grid to itself, so it has no exact "
             "filters on pixels: write STEER in place of GCONV, or a subgroup, as in GCONV[p2]."
         )
-    return group
+    assert isinstance(part.parent, PointGroup)
+    return part.parent
 
 
 def _places(rows: Index) -> tuple[Index, Index]:
@@ -101,7 +109,7 @@ def _places(rows: Index) -> tuple[Index, Index]:
     return first.ravel()[order], second.ravel()[order]
 
 
-def _moved_taps(group: PointGroup, h: int, source: int, kernel: int) -> Index:
+def moved_taps(group: PointGroup, h: int, source: int, kernel: int) -> Index:
     """Index of (h⁻¹ k, R_h⁻¹ δ) for every tap (k, δ)."""
     reach = kernel // 2
     offsets = np.indices((kernel, kernel)).reshape(2, -1).T - reach

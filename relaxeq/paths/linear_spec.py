@@ -53,4 +53,10 @@ LINEAR_PATHS = {
     "MAP": _map,
     "GCONV": lambda frame, label: CayleyConv(frame.source, frame.target, label),
 }
-LINEAR = Notation(LINEAR_PATHS, symmetric=("MAP",), free="FC", example="F-FC+MAP")
+LINEAR = Notation(
+    LINEAR_PATHS,
+    symmetric=("MAP",),
+    of_subgroup=lambda part: "MAP",
+    free="FC",
+    example="F-FC+MAP",
+)

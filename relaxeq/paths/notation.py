@@ -29,12 +29,13 @@ Maker = Callable[[Any, str], Path]
 class Notation:
     """The paths that a kind of layer has, by their names.
 
-    `symmetric` names the path that exists for every subgroup K, `free` the one of K = {e}, and
-    `example` is what error messages suggest.
+    `symmetric` names the paths that exist for every subgroup K, `of_subgroup` chooses one of them,
+    `free` is the path of K = {e}, and `example` is what error messages suggest.
     """
 
     paths: Mapping[str, Maker]
     symmetric: tuple[str, ...]
+    of_subgroup: Callable[[Subgroup], str]
     free: str
     example: str
 
@@ -73,22 +74,24 @@ class Notation:
             built[label] = self.paths[name](replace(frame, part=part), label)  # type: ignore[type-var]
         return built
 
-    def of_groups(self, group: Group, parts: Iterable[object], name: str) -> str:
-        """The spec with a path for each subgroup K (Eq. 11), called `name`, and `free` for {e}."""
+    def of_groups(self, group: Group, parts: Iterable[object]) -> str:
+        """The spec with a path for each subgroup K (Eq. 11), and `free` for {e}."""
         if isinstance(parts, str) or not isinstance(parts, Iterable):
             raise SpecError(f"groups={parts!r} must be a list of subgroups, such as [{group}, e].")
-        labels = [self._label(group, part, name) for part in parts]
+        labels = [self._label(group, part) for part in parts]
         if not labels:
             raise SpecError("groups=[] is empty: name one subgroup or more, or leave it out.")
         return "+".join(labels)
 
-    def _label(self, group: Group, part: object, name: str) -> str:
+    def _label(self, group: Group, part: object) -> str:
         if isinstance(part, FiniteGroup | Subgroup) and part.order == 1:
             return self.free
         if not isinstance(group, FiniteGroup) and part == group:
-            return name
+            return self.symmetric[0]
         found = find_subgroup(group, part)
-        return self.free if found.order == 1 else f"{name}[{subgroup_name(found)}]"
+        if found.order == 1:
+            return self.free
+        return f"{self.of_subgroup(found)}[{subgroup_name(found)}]"
 
 
 def _split(label: str) -> tuple[str, str | None]:

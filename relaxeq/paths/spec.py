@@ -9,8 +9,10 @@ from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.fc import FC
 from relaxeq.paths.frame import Frame
 from relaxeq.paths.gconv import GroupConv
+from relaxeq.paths.lattice import keeps_the_grid
 from relaxeq.paths.notation import Notation
-from relaxeq.paths.separable import depthwise_separable_conv, separable_conv
+from relaxeq.paths.separable import StagedConv, depthwise_separable_conv, separable_conv
+from relaxeq.paths.steer_stage import SteerStage
 
 
 def _conv(frame: Frame, label: str) -> Path:
@@ -18,12 +20,16 @@ def _conv(frame: Frame, label: str) -> Path:
     return GroupConv(frame.source, frame.fine, frame.kernel_size, part, label)
 
 
-def _group_conv(frame: Frame, label: str) -> Path:
+def _check_point_group(frame: Frame, label: str) -> None:
     if frame.group.order == 1:
         raise SpecError(
             f"{label} needs a point group, and these fields have {frame.source.group}: write CONV, "
             "or fields of groups.semidirect(groups.Z2(), groups.p4())."
         )
+
+
+def _group_conv(frame: Frame, label: str) -> Path:
+    _check_point_group(frame, label)
     place = (frame.source, frame.fine, frame.kernel_size, frame.subgroup(), label)
     if frame.filters == "separable":
         return separable_conv(*place)
@@ -32,15 +38,29 @@ def _group_conv(frame: Frame, label: str) -> Path:
     return GroupConv(*place, pointwise=frame.filters == "pointwise")
 
 
+def _steer(frame: Frame, label: str) -> Path:
+    _check_point_group(frame, label)
+    part = frame.subgroup()
+    stage = SteerStage(frame.source, frame.fine, frame.kernel_size, part)
+    return StagedConv(frame.source, frame.fine, part, {"theta": stage}, label)
+
+
 PATHS: dict[str, Callable[[Frame, str], Path]] = {
     "FC": lambda frame, label: FC(frame.source, frame.target, label),
     "F-FC": lambda frame, label: FactoredFC(frame.source, frame.target, label),
     "CONV": _conv,
     "GCONV": _group_conv,
+    "STEER": _steer,
 }
 
 
-GRID = Notation(PATHS, symmetric=("GCONV",), free="CONV", example="F-FC+CONV")
+GRID = Notation(
+    PATHS,
+    symmetric=("GCONV", "STEER"),
+    of_subgroup=lambda part: "GCONV" if keeps_the_grid(part) else "STEER",
+    free="CONV",
+    example="F-FC+CONV",
+)
 
 
 def parse_spec(spec: str) -> tuple[str, ...]:
@@ -54,5 +74,8 @@ def build_paths(frame: Frame, spec: str) -> dict[str, Path]:
 
 
 def spec_of_groups(group: PointGroup, parts: Iterable[object]) -> str:
-    """The spec with a path per subgroup K (Eq. 11): [p4, p2, e] ↦ "GCONV[p4]+GCONV[p2]+CONV"."""
-    return GRID.of_groups(group, parts, "GCONV")
+    """The spec with a path per subgroup K (Eq. 11): [p4, p2, e] ↦ "GCONV[p4]+GCONV[p2]+CONV".
+
+    A K that does not map the grid to itself gets STEER, as in "STEER[C8]+GCONV[p4]".
+    """
+    return GRID.of_groups(group, parts)

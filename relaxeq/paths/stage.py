@@ -15,7 +15,7 @@ class Stage(nn.Module, ABC):
     """
 
     shape: tuple[int, int]
-    fan_in: int
+    fan_in: float
 
     @abstractmethod
     def forward(self, x: Tensor, theta: Tensor) -> Tensor:
