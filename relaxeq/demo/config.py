@@ -39,11 +39,11 @@ class DemoConfig:
     """
 
     alpha: int = 4
-    epochs: int = 30
+    epochs: int = 80
     lr: float = 0.005
-    batch: int = 64
-    burn_in: int = 5
-    update_every: int = 2
+    batch: int = 128
+    burn_in: int = 10
+    update_every: int = 5
     train: int = 1500
     test: int = 297
     seeds: tuple[int, ...] = (0,)
