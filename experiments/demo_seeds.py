@@ -24,9 +24,9 @@ DATA = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)"
 
 
 def main(
-    seeds: Annotated[int, typer.Option(min=2, help="How many, counted from 0.")] = 5,
+    seeds: Annotated[int, typer.Option(min=2, help="How many, counted from 0.")] = 3,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "long",
     out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/demo_seeds"),
     results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
         "experiments/results"
