@@ -10,7 +10,7 @@ from relaxeq.errors import SpecError
 from relaxeq.groups import Representation, Subgroup
 from relaxeq.groups.abstract import Group
 from relaxeq.layers.path_sum import PathSum
-from relaxeq.paths import LINEAR, InvariantBias, LinearFrame, Vectors
+from relaxeq.paths import LINEAR, InvariantBias, LinearFrame, Sparse, Vectors
 from relaxeq.shapes import Matrix
 
 
@@ -22,11 +22,13 @@ class RelaxedLinear(nn.Module):
     at index c·ρ.dim + i. `groups` lists subgroups K ≤ G of the representations' group: "MAP[K]" in
     `paths` commutes with K, "FC" is the unconstrained v for K = {e}. `spec` names paths in the
     notation of layers, "F-FC+MAP[C3]": MAP is that of all of G, GCONV its group convolution where
-    both representations are regular (App. A), and F-FC the factored residual (Eq. 5). Without
-    either the layer is "MAP+FC". `bias` adds b (C', I) times the I invariant vectors of ρ_out.
+    both representations are regular (App. A), and F-FC the factored residual (Eq. 5); S-FC and
+    S-GCONV are those in a sparse basis on the group, with their `prior` on "anchors" or
+    "lengthscales". Without either the layer is "MAP+FC". `bias` adds b (C', I) times the I
+    invariant vectors of ρ_out.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (the options of a layer)
         self,
         rho_in: Representation,
         rho_out: Representation,
@@ -35,11 +37,13 @@ class RelaxedLinear(nn.Module):
         *,
         groups: Iterable[Group | Subgroup | str] | None = None,
         bias: bool = False,
+        prior: str | Sparse = "anchors",
     ) -> None:
         super().__init__()
         into, out = _pair(channels)
         self.source, self.target = Vectors(rho_in, into), Vectors(rho_out, out)
-        frame = LinearFrame(self.source, self.target)
+        frame = LinearFrame(self.source, self.target, prior=prior)
+        self.prior = prior
         self.spec = _spec(frame.group, spec, groups)
         self.paths: PathSum = PathSum(LINEAR.build(frame, self.spec))
         self.bias = InvariantBias(self.target) if bias else None
@@ -70,7 +74,8 @@ class RelaxedLinear(nn.Module):
             nn.init.zeros_(self.bias.value)
 
     def extra_repr(self) -> str:
-        return f"{self.source} -> {self.target}, spec={self.spec!r}"
+        shown = f"{self.source} -> {self.target}, spec={self.spec!r}"
+        return shown if self.prior == "anchors" else f"{shown}, prior={self.prior!r}"
 
 
 def _spec(group: Group, spec: str | None, groups: Iterable[object] | None) -> str:

@@ -12,7 +12,7 @@ from relaxeq.groups import FiniteGroup, Subgroup
 from relaxeq.layers.grid import FieldType, GridLayer, as_field
 from relaxeq.layers.path_sum import PathSum
 from relaxeq.layers.polyphase import polyphase
-from relaxeq.paths import Bias, Frame, Path, build_paths, spec_of_groups
+from relaxeq.paths import Bias, Frame, Path, Sparse, build_paths, spec_of_groups
 from relaxeq.shapes import Matrix
 
 
@@ -21,14 +21,16 @@ class RelaxedLayer(GridLayer):
     """y = Σ_paths W_path x + b: as much of each symmetry as the priors of its paths allow.
 
     `paths` maps each name of the spec to its path, with its own σ². With the less symmetric paths
-    at σ² = 0 the layer is strictly equivariant. `stride=2` halves the grid: paths without symmetry
-    map straight to the coarse grid, the equivariant ones are summed on the fine grid and share one
-    polyphase choice per datum (App. F.2), since a phase per path would break equivariance.
+    at σ² = 0 the layer is strictly equivariant. `stride=2` halves the grid: FC, F-FC and S-FC map
+    straight to the coarse grid, convolutions are summed on the fine grid and share one polyphase
+    choice per datum (App. F.2), since a phase per path would break equivariance.
     `filters` says how GCONV mixes orientations: "full", "separable", "depthwise-separable" or
     "pointwise" (App. F.3); CONV is full over channels and orientations always. `groups` adds a path
     for each of a list of subgroups K of the fields' point group (Eq. 11), labelled "GCONV[p4]" and
-    "CONV" for {e}; specs name them so too. Without `spec` or `groups` the layer is "F-FC+CONV".
-    Fields may be escnn field types, with `size` the grid of the source.
+    "CONV" for {e}; specs name them so too. `prior` says whether sparse paths (S-FC, S-CONV, …) have
+    theirs on "anchors" or on "lengthscales" (§3.2), or in a `Sparse` all that they are. Without
+    `spec` or `groups` the layer is "F-FC+CONV". Fields may be escnn field types, with `size` the
+    grid of the source.
     """
 
     def __init__(  # noqa: PLR0913  (the contract's options)
@@ -40,6 +42,7 @@ class RelaxedLayer(GridLayer):
         kernel_size: int = 3,
         stride: int = 1,
         filters: str = "pointwise",
+        prior: str | Sparse = "anchors",
         bias: bool = True,
         groups: Iterable[FiniteGroup | Subgroup | str] | None = None,
         size: tuple[int, int] | None = None,
@@ -48,20 +51,18 @@ class RelaxedLayer(GridLayer):
         _check_grids(source, target, kernel_size, stride)
         super().__init__(source, target)
         self.spec = _spec(source, spec, groups)
-        self.stride, self.filters = stride, filters
-        frame = Frame(source, target, kernel_size, filters)
+        self.stride, self.filters, self.prior = stride, filters, prior
+        frame = Frame(source, target, kernel_size, filters, prior=prior)
         self.paths: PathSum = PathSum(build_paths(frame, self.spec))
         self.bias = Bias(target) if bias else None
         self.reset_parameters()
 
     def transform(self, x: Tensor) -> Tensor:
         self.paths.check(x)
-        free = [path for path in self.active() if path.symmetry == "none"]
-        bound = [path for path in self.active() if path.symmetry != "none"]
-        terms: list[Tensor] = [self.paths(x, free)] if free else []
-        if bound:
-            fine = self.paths(x, bound)
-            terms.append(polyphase(fine) if self.stride == 2 else fine)
+        direct = [path for path in self.active() if path.out_shape == self.target.shape]
+        terms: list[Tensor] = [self.paths(x, direct)] if direct else []
+        if fine := self._on_fine_grid():
+            terms.append(polyphase(self.paths(x, fine)))
         y = sum(terms[1:], terms[0]) if terms else x.new_zeros(len(x), *self.target.shape)
         return y if self.bias is None else self.bias(y)
 
@@ -69,13 +70,17 @@ class RelaxedLayer(GridLayer):
         """The paths that are not switched off."""
         return self.paths.active()
 
+    def _on_fine_grid(self) -> list[Path]:
+        """The active paths that end on the source's grid, where the target's is coarser."""
+        return [path for path in self.active() if path.out_shape != self.target.shape]
+
     def matrix(self) -> Matrix:
         """The dense (out.dim, in.dim) map Σ W_path without the bias, for small fields.
 
-        A layer with stride 2 and equivariant paths is not linear (the phase depends on the datum):
+        A layer with stride 2 and convolutions is not linear (the phase depends on the datum):
         ask each `layer.paths[name].matrix()` instead.
         """
-        if self.stride == 2 and any(path.symmetry != "none" for path in self.active()):
+        if self._on_fine_grid():
             raise ShapeError(
                 "matrix() of a layer with stride=2: its polyphase choice depends on the datum, so "
                 "it has no matrix. Write layer.paths[name].matrix() for the linear parts."
@@ -96,7 +101,8 @@ class RelaxedLayer(GridLayer):
             nn.init.zeros_(self.bias.value)
 
     def extra_repr(self) -> str:
-        return f"{self.source} -> {self.target}, spec={self.spec!r}, stride={self.stride}"
+        shown = f"{self.source} -> {self.target}, spec={self.spec!r}, stride={self.stride}"
+        return shown if self.prior == "anchors" else f"{shown}, prior={self.prior!r}"
 
 
 def _spec(source: Field, spec: str | None, groups: Iterable[object] | None) -> str:

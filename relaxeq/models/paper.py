@@ -9,6 +9,7 @@ from relaxeq.errors import SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import Z2, PlanarGroup
 from relaxeq.layers import Lift, OrientationPool, RelaxedLayer
+from relaxeq.paths import Sparse
 
 WIDTHS = (1, 2, 2, 4, 4, 8, 8, 16)
 STRIDES = (1, 2, 1, 2, 1, 2, 2, 2)
@@ -24,9 +25,10 @@ class PaperNet(nn.Module):
     orientations at the input, and the maximum over orientations is taken before the linear layers,
     so that with equivariant paths alone the logits are invariant to shifts and to H (App. F.3).
     GCONV has the `filters` of Table 7: "full", "separable", "depthwise-separable" or "pointwise".
+    Sparse paths (Table 2: S-FC, S-CONV) have the `prior` "anchors" or "lengthscales", or a Sparse.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what Tables 2, 3 and 7 vary)
         self,
         spec: str = "F-FC+CONV",
         in_channels: int = 3,
@@ -35,6 +37,7 @@ class PaperNet(nn.Module):
         size: tuple[int, int] = (32, 32),
         group: PlanarGroup | None = None,
         filters: str = "pointwise",
+        prior: str | Sparse = "anchors",
     ) -> None:
         super().__init__()
         _check(in_channels, classes, alpha, size)
@@ -47,7 +50,8 @@ class PaperNet(nn.Module):
                 break
             grid = (field.size[0] // stride, field.size[1] // stride)
             target = Field(planar, alpha * width, grid)
-            self.layers.append(RelaxedLayer(field, target, spec, stride=stride, filters=filters))
+            layer = RelaxedLayer(field, target, spec, stride=stride, filters=filters, prior=prior)
+            self.layers.append(layer)
             field = target
         self.out_field = field
         self.lift, self.pool = Lift(self.image), OrientationPool(field)

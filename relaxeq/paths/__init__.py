@@ -13,6 +13,13 @@ from relaxeq.paths.linear_spec import LINEAR, LINEAR_PATHS, LinearFrame
 from relaxeq.paths.notation import Notation
 from relaxeq.paths.separable import StagedConv, depthwise_separable_conv, separable_conv
 from relaxeq.paths.space import Space, Vectors
+from relaxeq.paths.sparse_cayley import SparseCayley
+from relaxeq.paths.sparse_conv import SparseConv
+from relaxeq.paths.sparse_fc import SparseFC
+from relaxeq.paths.sparse_fit import AnchorFit, dense_weights, fit_anchors, least_squares
+from relaxeq.paths.sparse_options import Sparse
+from relaxeq.paths.sparse_path import SparsePath
+from relaxeq.paths.sparse_position import PositionConv
 from relaxeq.paths.spec import PATHS, build_paths, parse_spec, spec_of_groups
 from relaxeq.paths.subgroups import find_subgroup, subgroup_name
 
@@ -22,6 +29,7 @@ __all__ = [
     "LINEAR",
     "LINEAR_PATHS",
     "PATHS",
+    "AnchorFit",
     "BasisMap",
     "Bias",
     "CayleyConv",
@@ -33,12 +41,21 @@ __all__ = [
     "LinearFrame",
     "Notation",
     "Path",
+    "PositionConv",
     "Space",
+    "Sparse",
+    "SparseCayley",
+    "SparseConv",
+    "SparseFC",
+    "SparsePath",
     "StagedConv",
     "Vectors",
     "build_paths",
+    "dense_weights",
     "depthwise_separable_conv",
     "find_subgroup",
+    "fit_anchors",
+    "least_squares",
     "parse_spec",
     "separable_conv",
     "spec_of_groups",

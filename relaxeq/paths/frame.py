@@ -6,6 +6,7 @@ from typing import final
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import PointGroup, Subgroup
+from relaxeq.paths.sparse_options import Sparse, sparse_from
 
 FILTERS = ("full", "separable", "depthwise-separable", "pointwise")
 
@@ -17,7 +18,8 @@ class Frame:
 
     `fine` is the target on the source's grid, where equivariant paths end; `target` is the coarse
     field that layers with stride return, where paths without symmetry end directly. `part` is the
-    K ≤ H of a path such as GCONV[p2]; unless given it is all of H.
+    K ≤ H of a path such as GCONV[p2]; unless given it is all of H. `prior` says what the prior of
+    sparse paths is placed on, and how they are built: "anchors", "lengthscales" or a Sparse.
     """
 
     source: Field
@@ -25,14 +27,21 @@ class Frame:
     kernel_size: int
     filters: str = "pointwise"
     part: Subgroup | None = None
+    prior: str | Sparse = "anchors"
 
     def __post_init__(self) -> None:
         if self.filters not in FILTERS:
             raise SpecError(f"filters={self.filters!r} is not one of {', '.join(FILTERS)}.")
+        sparse_from(self.prior)
 
     @property
     def fine(self) -> Field:
         return self.target.resized(self.source.size)
+
+    @property
+    def sparse(self) -> Sparse:
+        """The options of sparse paths."""
+        return sparse_from(self.prior)
 
     @property
     def group(self) -> PointGroup:

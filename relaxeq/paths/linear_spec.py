@@ -13,24 +13,37 @@ from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.fc import FC
 from relaxeq.paths.notation import Notation
 from relaxeq.paths.space import Vectors
+from relaxeq.paths.sparse_cayley import SparseCayley
+from relaxeq.paths.sparse_fc import SparseFC
+from relaxeq.paths.sparse_options import Sparse, sparse_from
 from relaxeq.paths.subgroups import subgroup_name
 
 
 @final
 @dataclass(frozen=True)
 class LinearFrame:
-    """Where a path between representations lives; `part` is the K ≤ G of MAP[K], or None for G."""
+    """Where a path between representations lives; `part` is the K ≤ G of MAP[K], or None for G.
+
+    `prior` says where sparse paths have their prior, and how they are built.
+    """
 
     source: Vectors
     target: Vectors
     part: Subgroup | None = None
+    prior: str | Sparse = "anchors"
 
     def __post_init__(self) -> None:
+        sparse_from(self.prior)
         if self.source.rho.group != self.target.rho.group:
             raise GroupError(
                 f"rho_out: it is of {self.target.rho.group}, rho_in of {self.source.rho.group}. "
                 "Restrict both to one group: groups.restricted(rho, subgroup)."
             )
+
+    @property
+    def sparse(self) -> Sparse:
+        """The options of sparse paths."""
+        return sparse_from(self.prior)
 
     @property
     def group(self) -> Group:
@@ -52,6 +65,8 @@ LINEAR_PATHS = {
     "F-FC": lambda frame, label: FactoredFC(frame.source, frame.target, label),
     "MAP": _map,
     "GCONV": lambda frame, label: CayleyConv(frame.source, frame.target, label),
+    "S-FC": lambda frame, label: SparseFC(frame.source, frame.target, label, frame.sparse),
+    "S-GCONV": lambda frame, label: SparseCayley(frame.source, frame.target, label, frame.sparse),
 }
 LINEAR = Notation(
     LINEAR_PATHS,

@@ -46,11 +46,8 @@ class SparseConv(SparsePath):
         options: Sparse = Sparse(),  # noqa: B008  (a frozen value)
     ) -> None:
         stage = conv_stage(source, target, kernel_size, part, pointwise)
-        if options.per_pair and part.order > 1:
-            raise SpecError(
-                f"per_pair=True of {label}: only S-FC and S-CONV have an ω per pair of channels; "
-                "leave it out."
-            )
+        if part.order > 1:
+            options.refuse_pairs(label)
         if target.orientations < part.order:
             raise SpecError(
                 f"{label} into a trivial field has a parameter per orbit of taps, too few for a "

@@ -62,6 +62,14 @@ class Sparse:
         """Whether σ² is that of ω."""
         return self.prior == "lengthscales"
 
+    def refuse_pairs(self, label: str) -> None:
+        """Raise SpecError if an ω per pair is wanted of a path that has none."""
+        if self.per_pair:
+            raise SpecError(
+                f"per_pair=True of {label}: only S-FC and S-CONV have an ω per pair of channels; "
+                "leave it out."
+            )
+
     def count(self, places: int) -> int:
         """M for a weight over so many places."""
         return half(places) if self.anchors is None else min(self.anchors, places)

@@ -7,7 +7,6 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from relaxeq.errors import SpecError
 from relaxeq.fields import Field
 from relaxeq.paths.anchors import filter_places, half, torus_places
 from relaxeq.paths.exact import Exact
@@ -41,11 +40,7 @@ class PositionConv(SparsePath):
         label: str = "NS-CONV",
         options: Sparse = Sparse(),  # noqa: B008  (a frozen value)
     ) -> None:
-        if options.per_pair:
-            raise SpecError(
-                f"per_pair=True of {label}: only S-FC and S-CONV have an ω per pair of channels; "
-                "leave it out."
-            )
+        options.refuse_pairs(label)
         where = torus_places(target.size)
         basis = sparse_basis(where, options, options.anchors or POSITIONS)
         taps = _filter_functions(kernel_size)

@@ -12,6 +12,9 @@ from relaxeq.paths.gconv import GroupConv
 from relaxeq.paths.lattice import keeps_the_grid
 from relaxeq.paths.notation import Notation
 from relaxeq.paths.separable import StagedConv, depthwise_separable_conv, separable_conv
+from relaxeq.paths.sparse_conv import SparseConv
+from relaxeq.paths.sparse_fc import SparseFC
+from relaxeq.paths.sparse_position import PositionConv
 from relaxeq.paths.steer_stage import SteerStage
 
 
@@ -38,6 +41,26 @@ def _group_conv(frame: Frame, label: str) -> Path:
     return GroupConv(*place, pointwise=frame.filters == "pointwise")
 
 
+def _sparse_conv(frame: Frame, label: str) -> Path:
+    place = (frame.source, frame.fine, frame.kernel_size, frame.group.subgroup([]), label)
+    return SparseConv(*place, options=frame.sparse)
+
+
+def _sparse_group_conv(frame: Frame, label: str) -> Path:
+    _check_point_group(frame, label)
+    if frame.filters not in ("full", "pointwise"):
+        raise SpecError(
+            f"filters={frame.filters!r} has no {label}: its filters are 'full' or 'pointwise'. "
+            "Write GCONV for the others."
+        )
+    place = (frame.source, frame.fine, frame.kernel_size, frame.subgroup(), label)
+    return SparseConv(*place, pointwise=frame.filters == "pointwise", options=frame.sparse)
+
+
+def _position_conv(frame: Frame, label: str) -> Path:
+    return PositionConv(frame.source, frame.fine, frame.kernel_size, label, frame.sparse)
+
+
 def _steer(frame: Frame, label: str) -> Path:
     _check_point_group(frame, label)
     part = frame.subgroup()
@@ -48,15 +71,19 @@ def _steer(frame: Frame, label: str) -> Path:
 PATHS: dict[str, Callable[[Frame, str], Path]] = {
     "FC": lambda frame, label: FC(frame.source, frame.target, label),
     "F-FC": lambda frame, label: FactoredFC(frame.source, frame.target, label),
+    "S-FC": lambda frame, label: SparseFC(frame.source, frame.target, label, frame.sparse),
     "CONV": _conv,
+    "S-CONV": _sparse_conv,
+    "NS-CONV": _position_conv,
     "GCONV": _group_conv,
+    "S-GCONV": _sparse_group_conv,
     "STEER": _steer,
 }
 
 
 GRID = Notation(
     PATHS,
-    symmetric=("GCONV", "STEER"),
+    symmetric=("GCONV", "S-GCONV", "STEER"),
     of_subgroup=lambda part: "GCONV" if keeps_the_grid(part) else "STEER",
     free="CONV",
     example="F-FC+CONV",

@@ -1,0 +1,87 @@
+"""S-GCONV over any finite group: CayleyConv with a filter in a sparse basis (App. A)."""
+
+import math
+from typing import final
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from relaxeq.errors import GroupError
+from relaxeq.groups import FiniteGroup
+from relaxeq.paths.anchors import places_of
+from relaxeq.paths.cayley import CayleyFeatures
+from relaxeq.paths.space import Vectors
+from relaxeq.paths.sparse_basis import sparse_basis
+from relaxeq.paths.sparse_options import Sparse
+from relaxeq.paths.sparse_path import Functions, Show, SparsePath, spread
+from relaxeq.sites import Explicit, Rearranged, Site
+
+
+@final
+class SparseCayley(SparsePath):
+    """y(c', g') = Σ_{c,g} s(c', c, g⁻¹g') x(c, g),   s(c', c, h) = Σ_j u(c', c, j) φ_j(h).
+
+    φ_j(h) = exp(−ω² d²(h, z_j)) with a left-invariant distance d on the group and M anchors z_j
+    among its elements; u (C', C, M). Between channels of the regular representation of one finite
+    group. Equivariant for every ω.
+    """
+
+    table: Tensor
+
+    def __init__(
+        self,
+        source: Vectors,
+        target: Vectors,
+        label: str = "S-GCONV",
+        options: Sparse = Sparse(),  # noqa: B008  (a frozen value)
+    ) -> None:
+        group = _one_group(source, target, options, label)
+        basis = sparse_basis(places_of(source, "source"), options)
+        pairs = (target.channels, source.channels)
+        factors = {"u": (basis, (*pairs, basis.shape[0]))}
+        super().__init__(label, (source.shape, target.shape), pairs, factors, options)
+        self.group = group
+        quotient = torch.from_numpy(group.mul[group.inv].T.copy())  # [g', g] = g⁻¹ g'
+        self.register_buffer("table", quotient, persistent=False)
+        self.reset_parameters()
+
+    def respond(self, x: Tensor, functions: Functions, show: Show) -> Tensor:
+        filters = spread(self.anchors("u"), functions["u"])[:, :, self.table]  # (c', c, g', g)
+        return show("u", x, x @ rearrange(filters, "o c i j -> (c j) (o i)"))
+
+    def pair_slopes(self, x: Tensor, functions: Functions, slopes: Functions) -> Tensor:
+        raise AssertionError("one ω only")
+
+    def anchor_sites(self) -> dict[str, Site]:
+        features = CayleyFeatures(self.group.mul[:, self.group.inv])
+        phi = self.functions()["u"]
+
+        def read(x: Tensor) -> Tensor:
+            split: Tensor = features.expand(x).unflatten(-1, (self.pairs[1], -1))
+            return (split @ phi.to(x).mT).flatten(3)
+
+        rows = Rearranged("n (o i) -> n 1 i o", (("i", self.group.order),))
+        shape = (1, self.pairs[0], self.pairs[1] * len(phi))
+        return {"u": Site(Explicit(read), rows, shape)}
+
+    def reset_anchors(
+        self, functions: Functions, gain: float, generator: torch.Generator | None
+    ) -> None:
+        fan_in = self.pairs[1] * float(functions["u"].square().sum())
+        self.draw("u", gain / math.sqrt(fan_in), generator)
+
+    @property
+    def symmetry(self) -> str:
+        return self.group.name
+
+
+def _one_group(source: Vectors, target: Vectors, options: Sparse, label: str) -> FiniteGroup:
+    group = source.rho.group
+    if not isinstance(group, FiniteGroup) or not source.rho == target.rho == group.regular:
+        raise GroupError(
+            f"{label} convolves over a finite group, and needs its regular representation on both "
+            f"sides, not {source.rho} and {target.rho}: write group.regular, or MAP in its place."
+        )
+    options.refuse_pairs(label)
+    return group
