@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from relaxeq.evidence.updates import HIGHEST
 from relaxeq.recipe import FitResult
 from relaxeq.recipe.result import History
-from relaxeq.report.rows import Row, by_layer, relaxed_layers
+from relaxeq.report.rows import Row, by_layer, priors_of, relaxed_layers
 
 FALL = 0.02
 """Nats per datum by which the training NLL or the evidence may fall at the end unmentioned."""
@@ -23,10 +23,9 @@ def warnings_of(result: FitResult, rows: tuple[Row, ...]) -> tuple[str, ...]:
 
 
 def _missing(result: FitResult) -> Iterator[str]:
-    learned = {prior.name for prior in result.priors}
     for _, paths in relaxed_layers(result.net):
         for full in paths:
-            if full not in learned:
+            if not priors_of(full, result.priors):
                 yield (
                     f"{full} is frozen or deterministic: it has no prior, and the shares of its "
                     "layer leave it out."

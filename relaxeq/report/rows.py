@@ -17,6 +17,9 @@ NO_TYPE = "none"
 class Row:
     """What one path of one layer learned.
 
+    A path with priors inside it (amplitudes beside lengthscales) shows its own precision and norm,
+    and γ and P of all its parameters.
+
     layer                 number of the layer in the network, from 0; `name` is its module name
     path, symmetry        label of the path, and what it commutes with
     precision             α = 1/σ², high means off (∞ for σ² = 0)
@@ -41,21 +44,22 @@ class Row:
     layer_type: str
 
 
-Priors = dict[str, LearnedPrior]
-
-
 def rows_of(result: FitResult) -> tuple[Row, ...]:
     """One row per relaxed layer and path that has a learned prior, in the network's order."""
-    priors = {prior.name: prior for prior in result.priors}
     rows: list[Row] = []
     for index, (name, paths) in enumerate(relaxed_layers(result.net)):
-        rows += _layer_rows(index, name, paths, priors)
+        rows += _layer_rows(index, name, paths, result.priors)
     return tuple(rows)
 
 
 def others_of(result: FitResult) -> tuple[LearnedPrior, ...]:
-    """The learned priors that are no path: biases and plain modules, in the network's order."""
-    taken = {full for _, paths in relaxed_layers(result.net) for full in paths}
+    """The learned priors that are of no path: biases and plain modules, in the network's order."""
+    taken = {
+        prior.name
+        for _, paths in relaxed_layers(result.net)
+        for full in paths
+        for prior in priors_of(full, result.priors)
+    }
     return tuple(prior for prior in result.priors if prior.name not in taken)
 
 
@@ -70,9 +74,19 @@ def relaxed_layers(net: nn.Module) -> Iterator[tuple[str, dict[str, Path]]]:
                 yield name or type(module).__name__, found
 
 
-def _layer_rows(index: int, name: str, paths: dict[str, Path], priors: Priors) -> list[Row]:
-    learned = {full: priors[full] for full in paths if full in priors}
-    normalised = {full: p.effective_parameters / p.size for full, p in learned.items()}
+def priors_of(full: str, priors: Sequence[LearnedPrior]) -> list[LearnedPrior]:
+    """The priors of a path: its own first, then those inside it, such as of its amplitudes."""
+    own = [prior for prior in priors if prior.name == full]
+    return own + [prior for prior in priors if prior.name.startswith(f"{full}.")]
+
+
+def _layer_rows(
+    index: int, name: str, paths: dict[str, Path], priors: Sequence[LearnedPrior]
+) -> list[Row]:
+    learned = {full: found for full in paths if (found := priors_of(full, priors))}
+    gammas = {full: sum(p.effective_parameters for p in found) for full, found in learned.items()}
+    sizes = {full: sum(p.size for p in found) for full, found in learned.items()}
+    normalised = {full: gammas[full] / sizes[full] for full in learned}
     total = sum(normalised.values())
     shares = {full: value / total if total > 0 else 0.0 for full, value in normalised.items()}
     kind = paths[max(shares, key=shares.__getitem__)].label if total > 0 else NO_TYPE
@@ -82,15 +96,15 @@ def _layer_rows(index: int, name: str, paths: dict[str, Path], priors: Priors) -
             name=name,
             path=paths[full].label,
             symmetry=paths[full].symmetry,
-            precision=prior.precision,
-            squared_norm=prior.squared_norm,
-            effective_parameters=prior.effective_parameters,
-            size=prior.size,
+            precision=found[0].precision,
+            squared_norm=found[0].squared_norm,
+            effective_parameters=gammas[full],
+            size=sizes[full],
             normalised=normalised[full],
             share=shares[full],
             layer_type=kind,
         )
-        for full, prior in learned.items()
+        for full, found in learned.items()
     ]
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -110,6 +111,19 @@ def test_any_module_with_a_dict_of_paths_counts() -> None:
     report = summary(result_of(net, *names))
     assert [(row.name, row.path, row.share) for row in report.rows] == [("0", "mine", 1.0)]
     assert [prior.name for prior in report.others] == list(names[1:])
+
+
+def test_a_prior_inside_a_path_counts_with_it() -> None:
+    field = Field(Z2(), 1, (2, 2))
+    net = nn.Sequential(Stack({"A": FC(field, field, "A"), "AB": FC(field, field, "AB")}))
+    result = result_of(net, "0.paths.A.inner", "0.paths.A", "0.paths.AB", "0.paths.ABC")
+    inner = replace(result.priors[0], effective_parameters=2.0, size=4, precision=9.0)
+    report = summary(replace(result, priors=(inner, *result.priors[1:])))
+    first, second = report.rows
+    assert (first.path, first.precision, first.squared_norm) == ("A", 1.0, 1.0)
+    assert (first.effective_parameters, first.size) == (6.0, 20)  # 4 of 16 and 2 of 4
+    assert (first.share, second.share) == pytest.approx((0.3 / 0.55, 0.25 / 0.55))
+    assert [prior.name for prior in report.others] == ["0.paths.ABC"]
 
 
 def test_a_network_that_is_one_layer_has_its_class_name() -> None:
