@@ -77,7 +77,8 @@ def _check(in_channels: int, classes: int, alpha: int, size: tuple[int, int]) ->
     for name, value in (("in_channels", in_channels), ("classes", classes), ("alpha", alpha)):
         if not isinstance(value, int) or value < 1:
             raise SpecError(f"{name}={value!r} must be a positive integer.")
-    if tuple(size) not in ((8, 8), (16, 16), (32, 32)):
+    pair = tuple(size) if isinstance(size, tuple | list) else size
+    if pair not in ((8, 8), (16, 16), (32, 32)):
         raise SpecError(
             f"size={size!r} of PaperNet must be (8, 8), (16, 16) or (32, 32), which its strides "
             "halve to 1×1: pad or resize the images, or stack RelaxedLayer yourself."
