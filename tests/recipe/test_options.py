@@ -25,7 +25,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "final_fisher": (["MC", None], "must be 'mc' or 'exact'"),
     "update": (["mackay", None, MacKay], r"must be an Update: write MacKay\(\) or Adam\(\)"),
     "curvature": (["kfca", ""], "kfac"),
-    "likelihood": (["poisson", ""], r"is not one of \['classification', 'regression'\]"),
+    "likelihood": (["poisson", ""], r"is not one of \[.*'classification'.*'regression'"),
 }
 CASES = [(name, value, text) for name, (values, text) in REFUSED.items() for value in values]
 
