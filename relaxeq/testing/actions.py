@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relaxeq.errors import GroupError, ShapeError, SpecError
+from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields import Field
 from relaxeq.fields.action import move_pixels
 from relaxeq.groups import Element, LieElement, PlanarElement, PlanarGroup, Representation
+from relaxeq.paths import Vectors
 
 AnyElement = PlanarElement | Element | LieElement
 
@@ -48,11 +49,15 @@ class OnGrid(Action):
     rep: str
 
     def act(self, element: AnyElement, x: Tensor) -> Tensor:
-        own = _planar(element)
-        group = own.group if self.rep == "trivial" else self.group
-        copies = group.point_group.order if self.rep == "regular" else 1
-        field = Field(group, x.shape[1] // copies, (x.shape[2], x.shape[3]), self.rep)
-        return field.act(within(group, own), x)
+        own = on_grid(element, x)
+        moved: Tensor = move_pixels(own, x)
+        if self.rep == "trivial":
+            return moved
+        points = self.group.point_group
+        place = within(self.group, own).point.index
+        back = torch.as_tensor(np.array(points.mul[points.inv[place]]), device=x.device)
+        sheets: Tensor = moved.unflatten(1, (-1, points.order))[:, :, back]
+        return sheets.flatten(1, 2)
 
     def __str__(self) -> str:
         return self.rep
@@ -70,7 +75,7 @@ class OwnFrames(Action):
     group: PlanarGroup
 
     def act(self, element: AnyElement, x: Tensor) -> Tensor:
-        own = within(self.group, _planar(element))
+        own = within(self.group, on_grid(element, x))
         points = self.group.point_group
         sheets = x.unflatten(1, (-1, points.order))
         come = torch.as_tensor(np.array(points.mul[:, own.point.index]), device=x.device)
@@ -95,7 +100,7 @@ class Typed(Action):
     type: Any
 
     def act(self, element: AnyElement, x: Tensor) -> Tensor:
-        own = _planar(element)
+        own = on_grid(element, x)
         space = self.type.gspace
         axes = np.array([[0, -1], [1, 0]])  # (x, y) of escnn is (column, −row)
         for g in space.fibergroup.elements:
@@ -110,48 +115,18 @@ class Typed(Action):
 
 @final
 @dataclass(frozen=True)
-class Vectors(Action):
-    """Vectors (batch, channels·d) of a representation ρ: channel c, entry i at index c·d + i.
-
-    (a·x)[c] = ρ(a) x[c]. Takes the place of a `Field` where there is no grid.
-    """
+class OnVectors(Action):
+    """(a·x)[c] = ρ(a) x[c] for channels c, entry i of channel c at index c·ρ.dim + i."""
 
     rho: Representation
-    channels: int = 1
-
-    @property
-    def group(self) -> Any:
-        """The group of ρ."""
-        return self.rho.group
-
-    @property
-    def shape(self) -> tuple[int]:
-        """Shape of one datum: (channels·d,)."""
-        return (self.channels * self.rho.dim,)
-
-    def random(
-        self,
-        batch: int,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> Tensor:
-        """Standard normal vectors of shape (batch, channels·d)."""
-        return torch.randn(batch, *self.shape, generator=generator, dtype=dtype)
 
     def act(self, element: AnyElement, x: Tensor) -> Tensor:
         matrix = torch.as_tensor(self.rho(element)).to(x)
-        split = x.unflatten(1, (self.channels, self.rho.dim))
+        split = x.unflatten(1, (-1, self.rho.dim))
         return torch.einsum("ij,ncj...->nci...", matrix, split).flatten(1, 2)
 
-    def check(self, x: Tensor, name: str = "x") -> None:
-        """Raise ShapeError unless x has shape (batch, channels·d)."""
-        if x.ndim != 2 or tuple(x.shape[1:]) != self.shape:
-            raise ShapeError(
-                f"{name} must have shape (batch, {self.shape[0]}) for {self}, got {tuple(x.shape)}."
-            )
-
     def __str__(self) -> str:
-        return f"{self.channels}×({self.rho})"
+        return str(self.rho)
 
 
 def action_of(field: Any) -> Action:
@@ -160,6 +135,8 @@ def action_of(field: Any) -> Action:
         return Invariant()
     if isinstance(field, Field):
         return OnGrid(field.group, field.rep)
+    if isinstance(field, Vectors):
+        return OnVectors(field.rho)
     if isinstance(field, Action):
         return field
     if hasattr(field, "gspace") and hasattr(field, "representations"):
@@ -175,7 +152,7 @@ def within(group: PlanarGroup, element: PlanarElement) -> PlanarElement:
     if element.group == group:
         return element
     for index, matrix in enumerate(group.point_group.matrices):
-        if np.array_equal(matrix, element.matrix):
+        if np.allclose(matrix, element.matrix):
             return group.element(element.shift, index)
     raise GroupError(
         f"element={element!r} is of {element.group} and not in {group}, whose features it should "
@@ -183,10 +160,16 @@ def within(group: PlanarGroup, element: PlanarElement) -> PlanarElement:
     )
 
 
-def _planar(element: AnyElement) -> PlanarElement:
+def on_grid(element: AnyElement, x: Tensor) -> PlanarElement:
+    """The element, if it maps the grid of x to itself; GroupError says why it does not."""
     if not isinstance(element, PlanarElement):
         raise GroupError(
             f"element={element!r} is of {element.group}, which does not act on grids: write a "
             "planar group such as groups.planar('p4'), or give the fields as testing.Vectors."
+        )
+    if x.ndim != 4 or not element.group.exact_on((x.shape[2], x.shape[3])):
+        raise GroupError(
+            f"element={element!r} of {element.group} does not map features of shape "
+            f"{tuple(x.shape)} to themselves: write a square grid, or a smaller group."
         )
     return element

@@ -13,9 +13,10 @@ from relaxeq.groups import (
     planar,
     semidirect,
 )
+from relaxeq.groups.abstract import Group
 from relaxeq.testing.actions import AnyElement
 
-AnyGroup = PlanarGroup | FiniteGroup | Subgroup | MatrixLieGroup | str
+AnyGroup = PlanarGroup | Group | Subgroup | str
 SMALL = 60
 
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from relaxeq.errors import EquivarianceError, NumericsError, ShapeError, SpecError
 from relaxeq.fields import Field
-from relaxeq.testing.actions import Action, AnyElement, Vectors, action_of
+from relaxeq.paths import Vectors
+from relaxeq.testing.actions import AnyElement, action_of
 from relaxeq.testing.comparison import moved, relative_error, scale_between
 from relaxeq.testing.elements import AnyGroup, probing_elements
 from relaxeq.testing.modules import Probe, module_errors
@@ -46,8 +47,8 @@ def equivariance_error(
     Raises SpecError, ShapeError or NumericsError where nothing can be concluded: chance in the
     module, shapes other than the fields', outputs that are not finite.
     """
-    probe, leaving = _probe(module, field_in, field_out, group, elements, x)
-    report = _measured(probe, leaving, tolerance)
+    probe = probed(module, field_in, field_out, group, elements, x)
+    report = measured(probe, tolerance)
     return report if report.equivariant else inspected(probe, report)
 
 
@@ -74,42 +75,42 @@ def assert_equivariant(
         )
 
 
+@torch.no_grad()
 def inspected(probe: Probe, report: EquivarianceReport) -> EquivarianceReport:
     """The report, with every submodule tested by itself and the first one at fault named."""
-    with torch.no_grad():
-        modules = module_errors(probe)
+    modules = module_errors(probe)
     fault = None if report.equivariant else first_fault(modules, report.tolerance)
     return EquivarianceReport(report.kind, report.tolerance, report.errors, modules, fault)
 
 
-def _probe(
+def probed(
     module: nn.Module,
     field_in: Any,
     field_out: Any,
     group: AnyGroup | None,
     elements: Sequence[AnyElement] | None,
     x: Tensor | None,
-) -> tuple[Probe, Action]:
+) -> Probe:
+    """The module with the features and elements to test it on, after a first look at its output."""
     entering, leaving = action_of(field_in), action_of(field_out)
     features = _features(module, field_in, x)
     chosen = tuple(elements) if elements else probing_elements(_group(field_in, group), features)
     run = _runner(module)
-    _check_output(run, features, field_out)
-    return Probe(module, run, features, chosen, (entering, leaving)), leaving
+    before = _checked_output(run, features, field_out)
+    return Probe(module, run, features, before, chosen, (entering, leaving))
 
 
-def _measured(probe: Probe, leaving: Action, tolerance: float | None) -> EquivarianceReport:
-    entering = probe.known[0]
-    with torch.no_grad():
-        before = probe.run(probe.x)
-        scale = scale_between(probe.x, before)
-        errors = []
-        for element in probe.elements:
-            found = probe.run(moved(entering, element, probe.x))
-            errors.append(
-                ElementError(element, relative_error(leaving, element, scale, found, before))
-            )
-    allowed = TOLERANCES.get(before.dtype, COARSE) if tolerance is None else tolerance
+@torch.no_grad()
+def measured(probe: Probe, tolerance: float | None) -> EquivarianceReport:
+    """The errors of the whole module, element by element; no submodules."""
+    entering, leaving = probe.known
+    scale = scale_between(probe.x, probe.before)
+    errors = []
+    for element in probe.elements:
+        found = probe.run(moved(entering, element, probe.x))
+        error = relative_error(leaving, element, scale, found, probe.before)
+        errors.append(ElementError(element, error))
+    allowed = TOLERANCES.get(probe.before.dtype, COARSE) if tolerance is None else tolerance
     return EquivarianceReport(type(probe.network).__name__, allowed, tuple(errors))
 
 
@@ -130,9 +131,9 @@ def _runner(module: nn.Module) -> Callable[[Tensor], Tensor]:
     return run
 
 
-def _check_output(run: Callable[[Tensor], Tensor], x: Tensor, field_out: Any) -> None:
-    with torch.no_grad():
-        first, second = run(x), run(x)
+@torch.no_grad()
+def _checked_output(run: Callable[[Tensor], Tensor], x: Tensor, field_out: Any) -> Tensor:
+    first, second = run(x), run(x)
     if isinstance(field_out, Field | Vectors):
         field_out.check(first, "module(x)")
     if not torch.isfinite(first).all():
@@ -144,6 +145,7 @@ def _check_output(run: Callable[[Tensor], Tensor], x: Tensor, field_out: Any) ->
             "module gives two answers for one x: chance in it (dropout, noise) hides its symmetry. "
             "Write module.eval() first."
         )
+    return first
 
 
 def _features(module: nn.Module, field_in: Any, x: Tensor | None) -> Tensor:
@@ -159,7 +161,10 @@ def _features(module: nn.Module, field_in: Any, x: Tensor | None) -> Tensor:
 
 
 def _group(field_in: Any, group: AnyGroup | None) -> AnyGroup:
-    found: AnyGroup | None = getattr(field_in, "group", None) if group is None else group
-    if found is None:
-        raise SpecError("group is missing: write group=groups.planar('p4'), say.")
-    return found
+    if group is not None:
+        return group
+    if isinstance(field_in, Field):
+        return field_in.group
+    if isinstance(field_in, Vectors):
+        return field_in.rho.group
+    raise SpecError("group is missing: write group=groups.planar('p4'), say.")

@@ -9,14 +9,15 @@ from torch import Tensor, nn
 
 from relaxeq.fields import Field
 from relaxeq.groups import PlanarElement, PlanarGroup
+from relaxeq.paths import Vectors
 from relaxeq.testing.actions import (
     Action,
     AnyElement,
     Invariant,
     OnGrid,
+    OnVectors,
     OwnFrames,
     Typed,
-    Vectors,
     action_of,
 )
 from relaxeq.testing.advice import advice_on
@@ -41,13 +42,17 @@ class Slot:
 @final
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A network, how it is run, and the features and elements that it is tested on."""
+    """A network, how it is run, its output f(x), and the elements that it is tested on.
+
+    known: the actions on x and on the output.
+    """
 
     network: nn.Module
     run: Callable[[Tensor], Tensor]
     x: Tensor
+    before: Tensor
     elements: tuple[AnyElement, ...]
-    known: tuple[Action, ...]
+    known: tuple[Action, Action]
 
 
 def module_errors(probe: Probe) -> tuple[ModuleErrors, ...]:
@@ -150,7 +155,7 @@ def _fits(probe: Probe, action: Action, before: Tensor, after: list[Tensor]) -> 
 def _declared(value: Any, field: Any) -> tuple[Action, ...]:
     if not isinstance(value, Tensor):
         return (Typed(value.type),)
-    if isinstance(field, Field) and tuple(value.shape[1:]) == field.shape:
+    if isinstance(field, Field | Vectors) and tuple(value.shape[1:]) == field.shape:
         return (action_of(field),)
     return ()
 
@@ -158,8 +163,8 @@ def _declared(value: Any, field: Any) -> tuple[Action, ...]:
 def _guesses(tensor: Tensor, probe: Probe) -> tuple[Action, ...]:
     """All the ways in which features of this shape may transform, the simplest first."""
     if not isinstance(probe.elements[0], PlanarElement):
-        fit = [a for a in probe.known if isinstance(a, Vectors) and not tensor.shape[1] % a.rho.dim]
-        return (Invariant(), *(Vectors(a.rho, tensor.shape[1] // a.rho.dim) for a in fit))
+        known = dict.fromkeys(a for a in probe.known if isinstance(a, OnVectors))
+        return (Invariant(), *(a for a in known if tensor.shape[1] % a.rho.dim == 0))
     size = (tensor.shape[2], tensor.shape[3])
     own = probe.elements[0].group
     if not own.exact_on(size):

@@ -12,8 +12,8 @@ from torch import Tensor
 
 import relaxeq as rq
 from relaxeq import groups
-from relaxeq.errors import GroupError, ShapeError, SpecError
-from relaxeq.testing import Invariant, OnGrid, OwnFrames, Typed, Vectors
+from relaxeq.errors import GroupError, SpecError
+from relaxeq.testing import Invariant, OnGrid, OnVectors, OwnFrames, Typed, Vectors
 from relaxeq.testing.actions import action_of, within
 from relaxeq.testing.comparison import landings, moved, relative_error
 
@@ -105,6 +105,8 @@ def test_vectors_are_moved_by_the_matrices() -> None:
     rho = s3.regular + 2 * s3.trivial
     space = Vectors(rho, channels=3)
     x = space.random(4, dtype=torch.float64)
+    action = action_of(space)
+    assert action == OnVectors(rho)
     assert x.shape == (4, 24)
     for g in s3.elements:
         expected = torch.empty_like(x)
@@ -112,9 +114,7 @@ def test_vectors_are_moved_by_the_matrices() -> None:
             for c in range(3):
                 piece = x[n, 8 * c : 8 * c + 8].numpy()
                 expected[n, 8 * c : 8 * c + 8] = torch.from_numpy(rho(g) @ piece)
-        assert torch.allclose(space.act(g, x), expected, atol=1e-12)
-    with pytest.raises(ShapeError, match=r"must have shape \(batch, 24\)"):
-        space.check(torch.randn(2, 8))
+        assert torch.allclose(action.act(g, x), expected, atol=1e-12)
 
 
 def test_actions_refuse_what_they_cannot_move() -> None:
@@ -124,6 +124,21 @@ def test_actions_refuse_what_they_cannot_move() -> None:
         OnGrid(groups.planar("p4"), "regular").act(
             groups.cyclic(4).identity, torch.randn(1, 4, 3, 3)
         )
+
+
+def test_a_turn_needs_a_square_grid() -> None:
+    turn = groups.planar("p4").element(point=1)
+    with pytest.raises(GroupError, match=r"does not map features of shape \(1, 1, 2, 3\) to them"):
+        OnGrid(groups.planar("p4"), "trivial").act(turn, torch.randn(1, 1, 2, 3))
+
+
+def test_regular_fields_of_approximate_groups_move_under_their_exact_part() -> None:
+    big, small = groups.planar("C8"), groups.planar("p4")
+    x = torch.randn(2, 8, 3, 3)
+    found = OnGrid(big, "regular").act(small.element((1, 0), 1), x)
+    turned = torch.roll(torch.rot90(x, 1, (-2, -1)), 1, -2)
+    expected = torch.stack([turned[:, (k - 2) % 8] for k in range(8)], 1)
+    assert torch.equal(found, expected)
 
 
 def test_every_second_datum_is_moved() -> None:

@@ -93,7 +93,7 @@ def test_a_stack_with_strides_is_equivariant_and_its_logits_invariant(float64: t
     image = rq.Field(P4, 3, (8, 8), rep="trivial")
     report = equivariance_error(net, image)
     assert report.fault == "layers.0.paths.F-FC"
-    assert {entry.name for entry in report.modules if "." not in entry.name} == {"hidden", "head"}
+    assert {"layers.0", "layers.5.paths.CONV", "head"} < {entry.name for entry in report.modules}
     for layer in net.layers:
         for name in ("F-FC", "CONV"):
             layer.paths[name].prior_variance = 0.0
@@ -183,7 +183,8 @@ def test_modules_called_twice_in_place_or_with_two_inputs(float64: torch.dtype) 
     report = equivariance_error(Twice(), HIDDEN)
     assert report.fault == "gate"
     names = [entry.name for entry in report.modules]
-    assert names == ["conv", "conv.paths.GCONV", "conv.bias", "relu", "gate"]
+    assert [name for name in names if "." not in name] == ["conv", "relu", "gate"]
+    assert "conv.paths.GCONV" in names
     assert all(e.worst.error < 1e-10 for e in report.modules[:-1])
 
 
@@ -194,18 +195,21 @@ def test_vectors_of_any_group(float64: torch.dtype) -> None:
     weight = torch.einsum("k,kij->ij", torch.randn(len(basis)), basis)
     linear = nn.Linear(7, 7, bias=False)
     linear.weight.data = weight
-    assert_equivariant(linear, Vectors(rho), Vectors(rho))
+    assert_equivariant(linear, Vectors(rho, 1), Vectors(rho, 1))
     assert_equivariant(
-        nn.Sequential(linear, nn.Tanh(), nn.Linear(7, 7)), Vectors(rho), group=s3.subgroup([])
+        nn.Sequential(linear, nn.Tanh(), nn.Linear(7, 7)), Vectors(rho, 1), group=s3.subgroup([])
     )
     free = nn.Sequential(linear, nn.Tanh(), nn.Linear(7, 7), nn.Tanh())
-    report = equivariance_error(free, Vectors(rho), Vectors(rho))
+    report = equivariance_error(free, Vectors(rho, 1), Vectors(rho, 1))
     assert report.fault == "2"
     cyclic = s3.subgroup([g for g in s3.elements if (g @ g @ g) == s3.identity])
     assert {
-        a.error for a in equivariance_error(free, Vectors(rho), Vectors(rho), group=cyclic).errors
+        a.error
+        for a in equivariance_error(free, Vectors(rho, 1), Vectors(rho, 1), group=cyclic).errors
     }
-    assert len(equivariance_error(linear, Vectors(rho), Vectors(rho), group=cyclic).errors) == 3
+    assert (
+        len(equivariance_error(linear, Vectors(rho, 1), Vectors(rho, 1), group=cyclic).errors) == 3
+    )
 
 
 def test_vectors_of_a_lie_group(float64: torch.dtype) -> None:
@@ -215,10 +219,10 @@ def test_vectors_of_a_lie_group(float64: torch.dtype) -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.linalg.cross(x[:, :3], x[:, 3:])
 
-    assert_equivariant(Cross(), Vectors(rho, 2), Vectors(rho), x=Vectors(rho, 2).random(4))
+    assert_equivariant(Cross(), Vectors(rho, 2), Vectors(rho, 1), x=Vectors(rho, 2).random(4))
     mirrored = groups.O3().natural
     with pytest.raises(EquivarianceError, match="Cross does not satisfy"):
-        assert_equivariant(Cross(), Vectors(mirrored, 2), Vectors(mirrored))
+        assert_equivariant(Cross(), Vectors(mirrored, 2), Vectors(mirrored, 1))
 
 
 SPACES = {
@@ -350,7 +354,7 @@ REFUSED: dict[str, tuple[Callable[[], object], type[RelaxeqError], str]] = {
     ),
     "grid group on vectors": (
         lambda: assert_equivariant(
-            nn.Identity(), Vectors(groups.cyclic(2).regular), group=groups.Z2()
+            nn.Identity(), Vectors(groups.cyclic(2).regular, 1), group=groups.Z2()
         ),
         GroupError,
         r"group=Z2 acts on grids, and x has shape \(4, 2\), no grid",
