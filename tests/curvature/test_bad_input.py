@@ -45,7 +45,7 @@ LOADERS = {
     "integer targets": ([(X, torch.ones(4, 2).long())], "regression", DataError, "torch.int64"),
     "NaN targets": ([(X, NAN[:, :2])], "regression", DataError, "targets hold NaN or infinity"),
     "infinite targets": ([(X, INF[:, :2])], Gaussian(2.0), DataError, "targets hold NaN"),
-    "unknown likelihood": ([(X, Y)], "poisson", SpecError, "'poisson'.*'classification', 'regr"),
+    "unknown likelihood": ([(X, Y)], "hinge", SpecError, "'hinge' is not one of.*'classification'"),
 }  # fmt: skip
 
 

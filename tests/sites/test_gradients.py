@@ -69,6 +69,16 @@ LAYERS = {
     "GCONV p4m, 1×1 filter": (
         lambda: relaxed(P4M, "GCONV", (2, 2), 1, 2, kernel_size=1), (8, 2, 2)),
     "GCONV pmm": (lambda: relaxed(PMM, "GCONV", (2, 3), 2, 1), (8, 2, 3)),
+    "GCONV p4, full": (lambda: relaxed(P4, "GCONV", (3, 3), 2, 1, filters="full"), (8, 3, 3)),
+    "GCONV p4m, full, 5×5": (
+        lambda: relaxed(P4M, "GCONV", (2, 2), 1, 1, filters="full", kernel_size=5), (8, 2, 2)),
+    "GCONV p4, separable": (
+        lambda: relaxed(P4, "GCONV", (3, 3), 2, 1, filters="separable"), (8, 3, 3)),
+    "GCONV pmm, depthwise-separable": (
+        lambda: relaxed(PMM, "GCONV", (2, 3), 2, 3, filters="depthwise-separable"), (8, 2, 3)),
+    "separable lifting": (
+        lambda: relaxed(P4, "GCONV", (3, 3), 2, 1, filters="separable", source="trivial"),
+        (2, 3, 3)),
     "lifting": (lambda: relaxed(P4, "GCONV", (3, 3), 2, 1, source="trivial"), (2, 3, 3)),
     "invariant": (lambda: relaxed(P4, "GCONV", (3, 3), 2, 3, target="trivial"), (8, 3, 3)),
     "trivial to trivial": (
