@@ -1,9 +1,12 @@
 """Several runs at once, one thread each, with one progress display for all."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from multiprocessing import connection
 from typing import TypeVar
 
 import torch
@@ -26,7 +29,7 @@ def run_all(
     """
     context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(jobs, context, _one_thread) as pool,
+        ProcessPoolExecutor(jobs, context, _start_worker) as pool,
         _children_end_with_errors(),
     ):
         futures = [pool.submit(work, *given) for given in arguments]
@@ -35,8 +38,17 @@ def run_all(
         return [future.result() for future in futures]
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    """One torch thread, and an end with the parent: a killed demo leaves nobody training."""
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def _while_pending(futures: Iterable["Future[Result]"]) -> Iterator[None]:

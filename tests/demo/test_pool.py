@@ -1,7 +1,12 @@
 """Processes: order, threads, errors and deaths."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import pytest
 import torch
@@ -46,3 +51,32 @@ def test_an_interruption_ends_them_too() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_all(eval, [(SLEEP,), (SLEEP,)], 2, interrupt)
     assert time.monotonic() - start < 60
+
+
+KILLED = """
+import os, signal, sys
+from relaxeq.demo.pool import run_all
+
+def kill():
+    if os.path.exists(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    write = f"open({sys.argv[1]!r}, 'w').write(str(__import__('os').getpid()))"
+    run_all(eval, [(f"({write}, __import__('time').sleep(120))",)], 1, kill)
+"""
+
+
+def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
+    script, mark = tmp_path / "script.py", tmp_path / "pid"
+    script.write_text(KILLED, "utf-8")
+    done = subprocess.run([sys.executable, script, mark], timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL
+    child = int(mark.read_text("utf-8"))
+    for _ in range(100):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"process {child} outlived its parent")
