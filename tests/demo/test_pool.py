@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from relaxeq.demo import pool
 from relaxeq.demo.pool import run_all
 
 SLEEP = "__import__('time').sleep(120)"
@@ -70,7 +71,8 @@ if __name__ == "__main__":
 def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
     script, mark = tmp_path / "script.py", tmp_path / "pid"
     script.write_text(KILLED, "utf-8")
-    done = subprocess.run([sys.executable, script, mark], timeout=120, check=False)
+    here = os.environ | {"PYTHONPATH": str(Path(pool.__file__).parents[2])}
+    done = subprocess.run([sys.executable, script, mark], env=here, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL
     child = int(mark.read_text("utf-8"))
     for _ in range(100):
