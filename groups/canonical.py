@@ -20,8 +20,6 @@ def canonical_rows(rows: Floats) -> Floats:
         held = np.einsum("kn,kn->n", rest, rest)
         pivot = int(np.argmax(held >= held.max() - _TIE))
         row = rest[:, pivot] @ rest
-        # A second projection keeps later rows orthogonal to working accuracy.
-        row -= (basis[:k] @ row) @ basis[:k]
         basis[k] = row / np.linalg.norm(row)
         rest = rest - np.outer(rest @ basis[k], basis[k])
     basis[np.abs(basis) < 1e-14] = 0.0

@@ -58,6 +58,9 @@ def test_induction_obeys_frobenius(group, part):
             assert chi[g] == pytest.approx(formula, abs=1e-9)
         for g, h in itertools.product(group.elements[::3], group.elements[::5]):
             np.testing.assert_allclose(big(g) @ big(h), big(g @ h), atol=1e-10)
+        # The coset of the identity comes first, and K acts on it by sigma itself.
+        for i, k in enumerate(part.embedding):
+            np.testing.assert_allclose(big(k)[: sigma.dim, : sigma.dim], sigma(i), atol=1e-10)
     assert groups.induced(part.group.trivial, part) == groups.quotient(group, part)
 
 

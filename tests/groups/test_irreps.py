@@ -80,6 +80,18 @@ def test_splitting_the_regular_representation(group):
     check(group.mul, irreps.split(group.mul))
 
 
+def test_an_unlucky_draw_is_seen_and_repeated(monkeypatch):
+    class Constant:
+        def normal(self, size):
+            return np.ones(size)
+
+    draws = iter([Constant(), np.random.default_rng(1)])
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: next(draws))
+    mul = groups.symmetric(3).mul
+    assert [images.shape[1] for images in irreps.split(mul)] == [1, 1, 2]
+    assert next(draws, None) is None
+
+
 def test_quaternions_have_an_irrep_of_quaternionic_type():
     i, j = np.kron([[0, -1], [1, 0]], np.eye(2)), np.kron([[1, 0], [0, -1]], [[0, -1], [1, 0]])
     Q8 = groups.from_matrices([i, j])

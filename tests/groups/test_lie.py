@@ -140,10 +140,13 @@ def test_the_lorentz_group():
     (metric,) = groups.equivariant_basis(v @ v, group.trivial)
     np.testing.assert_allclose(np.abs(metric.reshape(4, 4)), np.abs(METRIC) / 2, atol=1e-9)
     np.testing.assert_allclose(metric.reshape(4, 4) / metric[0, 0], METRIC, atol=1e-9)
-    assert len(groups.equivariant_basis(v, v.dual)) == 1
+    # The metric lowers the index: it maps vectors to covectors.
+    (lower,) = groups.equivariant_basis(v, v.dual)
+    np.testing.assert_allclose(lower / lower[0, 0], METRIC, atol=1e-9)
     assert not v.is_orthogonal
     for g in (group.random(seed) for seed in range(3)):
         np.testing.assert_allclose(g.matrix.T @ METRIC @ g.matrix, METRIC, atol=1e-9)
+        np.testing.assert_allclose(v.dual(g), np.linalg.inv(v(g)).T, atol=1e-9)
 
 
 def test_special_linear_group_keeps_area():
