@@ -1,5 +1,6 @@
 """Learning priors on Bayesian linear regression, where the evidence has a closed form."""
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
-from relaxeq import Field, RelaxedLayer, groups
+from relaxeq import Field, RelaxedLayer, exact_ggn, groups
 from relaxeq.evidence import Adam, MacKay, Update
 from relaxeq.likelihoods import Gaussian
 from relaxeq.paths import Path
@@ -120,6 +121,24 @@ def test_a_row_holds_the_evidence_before_its_update_and_the_precisions_after(
     assert result.prior("weight").squared_norm == pytest.approx(
         float(net.weight.detach().square().sum())
     )
+
+
+def test_the_flavour_of_curvature_is_the_one_asked_for(
+    settings: Callable[..., Options],
+) -> None:
+    x, y = regression()
+    net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 2))
+    found = {}
+    for flavour in ("exact", "kfac", "diagonal"):
+        options = settings(curvature=flavour)
+        found[flavour] = fit(copy.deepcopy(net), [(x, y)], None, 3, "map", options)
+    assert len({result.evidence for result in found.values()}) == 3
+    result = found["exact"]
+    total = result.log_likelihood * COUNT
+    for name, hessian in exact_ggn(result.net, [(x, y)], Gaussian(NOISE)).items():
+        norm = float(result.net.get_parameter(name).detach().square().sum())
+        total -= 0.5 * (norm + float(torch.logdet(hessian + torch.eye(len(hessian)))))
+    assert result.evidence == pytest.approx(total / COUNT, rel=1e-9)
 
 
 def relaxed(spec: str) -> tuple[RelaxedLayer, nn.Sequential]:

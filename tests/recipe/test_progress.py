@@ -9,6 +9,7 @@ import pytest
 from torch import Tensor, nn
 
 from relaxeq.recipe import Options, fit
+from relaxeq.recipe.progress import Progress
 
 Pair = tuple[Tensor, Tensor]
 MakeOptions = Callable[..., Options]
@@ -95,3 +96,17 @@ def test_an_error_gives_the_cursor_back(
         text = shown()
     assert text.count(HIDE) == text.count(SHOW) == 1
     assert text.index(HIDE) < text.index(SHOW)
+
+
+def test_a_resumed_run_begins_where_it_was_and_figures_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with terminal(monkeypatch) as shown:
+        with Progress(5, 3, wanted=True) as progress:
+            progress.advance({"train_nll": 1.25, "evidence": -2.5, "lr": 0.1})
+            progress.advance({"train_nll": 0.75, "seconds": 3.0})
+        text = shown()
+    assert "3/5" in text
+    assert "0/5" not in text
+    assert "train_nll 0.750  evidence -2.500" in text
+    assert "lr" not in text

@@ -61,9 +61,9 @@ def frozen() -> nn.Sequential:
     return net
 
 
-def marked() -> nn.Sequential:
+def marked(trained: bool = True) -> nn.Sequential:
     net = flat()
-    deterministic(net[1])
+    deterministic(net[1].requires_grad_(trained))
     return net
 
 
@@ -74,6 +74,7 @@ OTHERS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
     "dtype": (flat, lambda: flat().bfloat16()),
     "frozen": (flat, frozen),
     "deterministic": (flat, marked),
+    "deterministic and frozen": (marked, lambda: marked(trained=False)),
     "padding": (lambda: conv("zeros"), lambda: conv("circular")),
     "stride": (image_net, lambda: image_net(stride=2)),
     "spec": (image_net, lambda: image_net(spec="CONV+FC")),

@@ -1,6 +1,7 @@
 """Seeds: the same seed gives the same numbers, another gives others, and nobody else notices."""
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from relaxeq.curvature import Estimate, Pass
 from relaxeq.data import TensorLoader
 from relaxeq.errors import DataError
 from relaxeq.recipe import FitResult, Options, fit
@@ -63,6 +65,37 @@ def test_the_seed_reaches_what_is_drawn_for_the_curvature(
 
     assert precision(0, "mc") == precision(0, "mc") != precision(1, "mc")
     assert precision(0, "exact") == precision(1, "exact")
+
+
+def test_the_last_curvature_draws_only_where_it_is_asked_to(
+    line: Callable[[], nn.Linear], points: Pair, options: Callable[..., Options]
+) -> None:
+    def evidence(seed: int, final: str) -> float:
+        settings = options(seed=seed, fisher="mc", final_fisher=final)
+        return fit(line(), [points], epochs=1, objective="map", options=settings).evidence
+
+    assert evidence(0, "exact") == evidence(1, "exact")
+    assert evidence(0, "mc") != evidence(1, "mc")
+
+
+def test_every_curvature_draws_anew(
+    line: Callable[[], nn.Linear],
+    points: Pair,
+    options: Callable[..., Options],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = sys.modules["relaxeq.recipe.fit"]
+    estimate, drawn = module.estimate, list[int]()
+
+    def watched(net: Any, loader: Any, settings: Pass, flavour: str) -> Estimate:
+        assert settings.generator is not None
+        drawn.append(settings.generator.initial_seed())
+        found: Estimate = estimate(net, loader, settings, flavour)
+        return found
+
+    monkeypatch.setattr(module, "estimate", watched)
+    fit(line(), [points], epochs=3, options=options(burn_in=0, update_every=1))
+    assert len(set(drawn)) == len(drawn) == 4
 
 
 def test_orders_differ_between_epochs(
