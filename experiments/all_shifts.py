@@ -1,0 +1,83 @@
+"""Why the demo's learned layers keep F-FC where they halve the grid: four places are not all.
+
+    .venv/bin/python experiments/all_shifts.py
+
+In the demo a digit lies in one of four quadrants, so a factored layer needs four templates only,
+where the polyphase choice of a convolution throws three of four values away. Here each image is
+also shifted at random over the whole 16×16 torus (256 places). The same network is trained by the
+marginal likelihood, and experiments/results/all_shifts.{json,md} hold what its layers kept.
+"""
+
+import datetime
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor
+
+import relaxeq as rq
+from relaxeq.data import TensorLoader, toy_task
+from relaxeq.demo import PRESETS, DemoConfig, Run
+from relaxeq.report import markdown_table, write_text
+
+
+def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image rolled by its own random shift of the torus."""
+    shifts = torch.randint(0, images.shape[-1], (len(images), 2), generator=generator)
+    rolled = [x.roll(tuple(d), (1, 2)) for x, d in zip(images, shifts.tolist(), strict=True)]
+    return torch.stack(rolled)
+
+
+def learned(config: DemoConfig, seed: int) -> rq.Report:
+    train, test = toy_task("digit", config.train, config.test, seed)
+    draws = torch.Generator().manual_seed(seed)
+    x, y = shifted(train.tensors[0], draws), train.tensors[1]
+    torch.manual_seed(seed)
+    net = rq.models.PaperNet("F-FC+CONV", 1, 10, config.alpha, (16, 16))
+    options = replace(config.options(Run("digit", "F-FC+CONV", "laplace", seed)), progress=True)
+    held_out = TensorLoader((shifted(test.tensors[0], draws), test.tensors[1]), 512)
+    loader = TensorLoader((x, y), config.batch, seed=seed)
+    return rq.summary(rq.fit(net, loader, held_out, config.epochs, options=options))
+
+
+def main(
+    seeds: Annotated[int, typer.Option(min=1, help="How many, counted from 0.")] = 3,
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "long",
+    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
+        "experiments/results"
+    ),
+) -> None:
+    torch.set_num_threads(1)
+    config = PRESETS[preset]
+    reports = [learned(config, seed) for seed in range(seeds)]
+    facts = {
+        "command": " ".join(["python experiments/all_shifts.py", *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "data": "UCI digits, 8×8 on 16×16 tori, every image shifted at random",
+        "settings": config.record(),
+        "torch": torch.__version__,
+    }
+    rows = [[asdict(row) for row in report.rows] for report in reports]
+    accuracies = [report.metrics["test_accuracy"] for report in reports]
+    record = facts | {"accuracies": accuracies, "rows": rows}
+    write_text(json.dumps(record, indent=1) + "\n", results / "all_shifts.json")
+    shares = [[row.share for row in report.rows if row.path == "CONV"] for report in reports]
+    lines = [
+        [f"layers.{k}", *(f"{100 * share[k]:.0f} %" for share in shares)]
+        for k in range(len(shares[0]))
+    ]
+    lines.append(["test accuracy", *(f"{100 * value:.1f} %" for value in accuracies)])
+    table = markdown_table(["share of CONV", *(f"seed {s}" for s in range(seeds))], lines)
+    head = "".join(f"- {key}: {value}\n" for key, value in facts.items())
+    write_text(
+        f"# Digits at every place of the torus\n\n{head}\n{table}", results / "all_shifts.md"
+    )
+    print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
