@@ -96,7 +96,5 @@ PRESETS = {
     "long": DemoConfig(epochs=160),
     "quick": DemoConfig(alpha=1, epochs=4, burn_in=1, update_every=1, train=200, test=100),
 }
-"""Named settings: "demo" is the main job, "quick" shows in seconds that everything runs.
-
-"long" trains until the precisions of F-FC have settled too: its evidence still rises in "demo".
-"""
+"""Named settings: "demo" is the main job, "long" lets the precisions of F-FC settle too, "quick"
+shows in seconds that everything runs."""
