@@ -1,13 +1,13 @@
 """The sum of paths: what layers on grids and on vectors have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from relaxeq.errors import ShapeError
-from relaxeq.paths import Path
+from relaxeq.paths import Expansion, Path, convolved_as_one, sums_as_one
 from relaxeq.shapes import Matrix
 
 
@@ -15,14 +15,29 @@ from relaxeq.shapes import Matrix
 class PathSum(nn.ModuleDict):
     """Paths by their labels; those with σ² = 0 are off and left out of the sum."""
 
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        super().__init__(paths)
+        self._expansion = Expansion()
+
     def active(self) -> list[Path]:
         """The paths that are not switched off."""
         return [path for path in self.values() if not path.off]  # type: ignore[misc]
 
     def forward(self, x: Tensor, paths: Sequence[Path]) -> Tensor:
-        """Σ W_path x over one or more of the paths."""
-        images: list[Tensor] = [path(x) for path in paths]
-        return sum(images[1:], images[0])
+        """Σ W_path x over one or more of the paths; convolutions of one kind cost one of them."""
+        together = sums_as_one(paths)
+        images: list[Tensor] = [path(x) for path in paths if path not in together]
+        if together:
+            parameters = [path.theta for path in together]
+            weight = self._expansion(
+                self, parameters, lambda: _total([path.filter() for path in together])
+            )
+            images.append(convolved_as_one(x, together, weight))
+        return _total(images)
+
+    def train(self, mode: bool = True) -> "PathSum":
+        self._expansion.clear()
+        return super().train(mode)
 
     def matrix(self, rows: int, columns: int) -> Matrix:
         """The dense (rows, columns) matrix Σ W_path of the active paths."""
@@ -49,3 +64,7 @@ class PathSum(nn.ModuleDict):
                 f"x is {x.dtype} on {x.device}, the layer is {parameter.dtype} on "
                 f"{parameter.device}: write x.to(layer's dtype and device), or layer.to(x.dtype)."
             )
+
+
+def _total(terms: Sequence[Tensor]) -> Tensor:
+    return sum(terms[1:], terms[0])

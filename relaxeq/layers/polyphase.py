@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from relaxeq.shapes import HalvedImage, Image
+from relaxeq.shapes import Image
 
 
-def polyphase(x: Image) -> HalvedImage:
+def polyphase(x: Image) -> Tensor:
     """Keep, per datum, the one of four phases x[..., i::2, j::2] with the largest |value|.
 
     The maximum is the l∞ norm over all channels and pixels, so a whole layer shares one phase. For
@@ -14,8 +14,12 @@ def polyphase(x: Image) -> HalvedImage:
     says; quarter turns and flips carry over exactly. Equal maxima (the one place where a choice can
     break strictness) go to the first phase in row-major order.
     """
-    split: Tensor = x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # (n, c, row, i, col, j)
-    norms = split.detach().abs().amax(dim=(1, 2, 4)).flatten(1)
-    chosen = torch.nn.functional.one_hot(norms.argmax(1), 4).to(x.dtype)
-    mask = chosen.view(-1, 1, 1, 2, 1, 2)
-    return (split * mask).sum(dim=(3, 5))
+    height, width = x.shape[2] // 2, x.shape[3] // 2
+    peaks = x.detach().abs().amax(1)  # channels first: the long axis, in the order of memory
+    norms = peaks.view(-1, height, 2, width, 2).amax((1, 3)).flatten(1)
+    chosen = norms.argmax(1)[:, None]
+    rows = 2 * torch.arange(height, device=x.device) + chosen // 2
+    columns = 2 * torch.arange(width, device=x.device) + chosen % 2
+    places = (rows[:, :, None] * x.shape[3] + columns[:, None]).flatten(1)
+    kept = x.flatten(2).gather(2, places[:, None].expand(-1, x.shape[1], -1))
+    return kept.view(*x.shape[:2], height, width)

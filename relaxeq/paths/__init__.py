@@ -4,8 +4,10 @@ from relaxeq.paths.base import GaussianModule, Path
 from relaxeq.paths.basis_map import BasisMap
 from relaxeq.paths.bias import Bias
 from relaxeq.paths.cayley import CayleyConv
+from relaxeq.paths.expansion import Expansion
 from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.fc import FC
+from relaxeq.paths.filter_path import FilterPath, convolved_as_one, sums_as_one
 from relaxeq.paths.frame import FILTERS, Frame
 from relaxeq.paths.gconv import GroupConv
 from relaxeq.paths.invariant_bias import InvariantBias
@@ -21,6 +23,7 @@ from relaxeq.paths.sparse_options import Sparse
 from relaxeq.paths.sparse_path import SparsePath
 from relaxeq.paths.sparse_position import PositionConv
 from relaxeq.paths.spec import PATHS, build_paths, parse_spec, spec_of_groups
+from relaxeq.paths.steer_stage import SteerConv
 from relaxeq.paths.subgroups import find_subgroup, subgroup_name
 
 __all__ = [
@@ -34,6 +37,8 @@ __all__ = [
     "Bias",
     "CayleyConv",
     "FactoredFC",
+    "Expansion",
+    "FilterPath",
     "Frame",
     "GaussianModule",
     "GroupConv",
@@ -50,7 +55,9 @@ __all__ = [
     "SparsePath",
     "StagedConv",
     "Vectors",
+    "SteerConv",
     "build_paths",
+    "convolved_as_one",
     "dense_weights",
     "depthwise_separable_conv",
     "find_subgroup",
@@ -60,4 +67,5 @@ __all__ = [
     "separable_conv",
     "spec_of_groups",
     "subgroup_name",
+    "sums_as_one",
 ]

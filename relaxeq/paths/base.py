@@ -21,6 +21,8 @@ class GaussianModule(nn.Module):
         super().__init__()
         self.label = label
         self._prior_variance = 1.0
+        # Kept apart, so that compiled layers depend on this and not on every value of σ².
+        self._off = False
 
     @property
     def prior_variance(self) -> float:
@@ -36,6 +38,7 @@ class GaussianModule(nn.Module):
                 "0 switches the path off."
             )
         self._prior_variance = value
+        self._off = value == 0.0
 
     @property
     def prior_precision(self) -> float:
@@ -91,7 +94,7 @@ class Path(GaussianModule, ABC):
     @property
     def off(self) -> bool:
         """Whether a prior variance of 0 leaves no map but 0: σ², or that of `amplitudes`."""
-        return (self.amplitudes or self).prior_variance == 0.0
+        return (self.amplitudes or self)._off
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from relaxeq.errors import GroupError
 from relaxeq.groups.abstract import Floats
 from relaxeq.paths.base import Path, draw_normal
 from relaxeq.paths.exact import Exact
+from relaxeq.paths.expansion import Expansion
 from relaxeq.paths.space import Vectors
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Rearranged, Site, tap
@@ -36,11 +37,19 @@ class BasisMap(Path):
             )
         self._symmetry = symmetry
         self.basis = Exact(basis)
+        self._expansion = Expansion()
         self.theta = nn.Parameter(torch.empty(target.channels, source.channels * len(basis)))
         self.reset_parameters()
 
     def weight(self) -> Tensor:
-        """The dense (C'·d_out, C·d_in) matrix."""
+        """The dense (C'·d_out, C·d_in) matrix, from memory in evaluation mode."""
+        return self._expansion(self, [self.theta], self._expanded)
+
+    def train(self, mode: bool = True) -> "BasisMap":
+        self._expansion.clear()
+        return super().train(mode)
+
+    def _expanded(self) -> Tensor:
         split = self.theta.unflatten(1, (-1, len(self.basis.array)))
         blocks = torch.einsum("ock,kij->oicj", split, self.basis.tensor)
         return blocks.flatten(2).flatten(0, 1)

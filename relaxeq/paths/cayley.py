@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from relaxeq.errors import GroupError
 from relaxeq.groups import FiniteGroup
 from relaxeq.paths.base import Path, draw_normal
+from relaxeq.paths.expansion import Expansion
 from relaxeq.paths.lattice import Index
 from relaxeq.paths.space import Vectors
 from relaxeq.shapes import Expanded, Gram
@@ -33,11 +34,19 @@ class CayleyConv(Path):
         order = self.group.order
         quotient = self.group.mul[self.group.inv].T.copy()  # [g', g] = g⁻¹ g'
         self.register_buffer("table", torch.from_numpy(quotient), persistent=False)
+        self._expansion = Expansion()
         self.theta = nn.Parameter(torch.empty(target.channels, source.channels * order))
         self.reset_parameters()
 
     def weight(self) -> Tensor:
-        """The dense (C'·|G|, C·|G|) matrix."""
+        """The dense (C'·|G|, C·|G|) matrix, from memory in evaluation mode."""
+        return self._expansion(self, [self.theta], self._expanded)
+
+    def train(self, mode: bool = True) -> "CayleyConv":
+        self._expansion.clear()
+        return super().train(mode)
+
+    def _expanded(self) -> Tensor:
         split: Tensor = self.theta.unflatten(1, (-1, self.group.order))[:, :, self.table]
         return split.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
 

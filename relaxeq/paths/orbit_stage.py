@@ -10,22 +10,21 @@ from torch import Tensor
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
 from relaxeq.paths.lattice import Index, Orbits, orbits
-from relaxeq.paths.stage import Stage
-from relaxeq.paths.torus import torus_conv
+from relaxeq.paths.stage import DenseStage
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Rearranged, Site, TorusPatches, gram_of
 
 
 @final
-class OrbitStage(Stage):
+class OrbitStage(DenseStage):
     """W[c', h t, c, k, δ] = θ[c', t, c, h⁻¹k, R_h⁻¹ δ], h ∈ K, t in a transversal of K\\H.
 
     θ of shape (C'·|H|/|K|, C·|H|·k²) for regular fields; a trivial source or target counts one
     orientation in the place of |H|, and a trivial target has a parameter per orbit of taps.
     """
 
-    _row: Tensor
     _tap: Tensor
+    _place: Tensor
 
     def __init__(self, source: Field, target: Field, kernel_size: int, part: Subgroup) -> None:
         super().__init__()
@@ -37,22 +36,22 @@ class OrbitStage(Stage):
         self.shape = (target.channels * rows, source.channels * columns)
         self.fan_in = source.channels * self.orbits.taps.shape[1]
         self.is_plain = part.order == 1
-        sheet, row = self.orbits.row_of()
-        self.register_buffer("_row", torch.from_numpy(row), persistent=False)
-        self.register_buffer("_tap", torch.from_numpy(self.orbits.taps[sheet]), persistent=False)
+        taps, places = self.orbits.taps.ravel(), np.argsort(self.orbits.rows, axis=None)
+        self.register_buffer("_tap", torch.from_numpy(taps), persistent=False)
+        self.register_buffer("_place", torch.from_numpy(places), persistent=False)
 
-    def weight(self, theta: Tensor) -> Tensor:
+    def filter(self, theta: Tensor) -> Tensor:
         """The dense filter (C'·|H|, C·|H|, k, k)."""
         filters = (*self.depth, self.kernel_size, self.kernel_size)
         if self.is_plain:
             return theta.view(filters)
-        out, in_ = self.channels
-        split = theta.view(out, self.orbits.free_rows, in_, self.orbits.columns)
-        gathered = split[:, self._row[:, None], :, self._tap]  # (k', taps, c', c)
-        return gathered.permute(2, 0, 3, 1).reshape(filters)
-
-    def forward(self, x: Tensor, theta: Tensor) -> Tensor:
-        return torus_conv(x, self.weight(theta))
+        (out, in_), (count, width) = self.channels, self.orbits.rows.shape
+        # One index_select of whole columns: its gradient is many times faster than a free gather's.
+        gathered = theta.view(-1, self.orbits.columns).index_select(1, self._tap)
+        sheets = gathered.view(out, width, in_, count, -1).permute(0, 3, 1, 2, 4)
+        if width == 1:  # the sheets are the orientations
+            return sheets.reshape(filters)
+        return sheets.flatten(1, 2).index_select(1, self._place).view(filters)
 
     def site(self) -> Site:
         inputs: Layout = TorusPatches(self.kernel_size)

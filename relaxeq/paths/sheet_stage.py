@@ -10,16 +10,16 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
-from relaxeq.paths.lattice import Index, Sheets, sheets
+from relaxeq.paths.lattice import Sheets, sheets
 from relaxeq.paths.orbit_stage import SheetRows, collect
-from relaxeq.paths.stage import Stage
+from relaxeq.paths.stage import FilterStage
 from relaxeq.paths.torus import torus_conv
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Site, TorusPatches
 
 
 @final
-class SheetStage(Stage):
+class SheetStage(FilterStage):
     """W[c', h t', c, h t, δ] = θ[c', t', c, t, R_h⁻¹ δ] for h ∈ K, and 0 where the h differ.
 
     With K = H this is the paper's pointwise filter δ_{k'=k} θ[c', c, R_k⁻¹ δ] (App. F.3). θ has
@@ -27,9 +27,9 @@ class SheetStage(Stage):
     convolution of its own channels: 1/|K| of the dense filter.
     """
 
-    _into: Tensor
-    _back: Tensor
     _tap: Tensor
+    _rows: Tensor
+    _place: Tensor
 
     def __init__(self, source: Field, target: Field, kernel_size: int, part: Subgroup) -> None:
         super().__init__()
@@ -37,29 +37,41 @@ class SheetStage(Stage):
         self.channels = (target.channels, source.channels)
         self.kernel_size = kernel_size
         self.sheets = sheets(part, kernel_size)
-        width = self.sheets.rows.shape[1]
-        self.shape = (target.channels * width, source.channels * width * kernel_size**2)
+        self.count, self.width = self.sheets.rows.shape
+        taps, rows = self.sheets.taps.ravel(), self.sheets.rows.ravel()
+        self.shape = (
+            target.channels * self.width,
+            source.channels * self.width * kernel_size**2,
+        )
         self.fan_in = self.shape[1]
-        count, order = self.sheets.rows.shape[0], part.parent.order
-        into = np.stack([self._places(source.channels, order, s) for s in range(count)]).ravel()
-        back = np.stack([self._places(target.channels, order, s) for s in range(count)]).ravel()
-        self.register_buffer("_into", torch.from_numpy(into), persistent=False)
-        self.register_buffer("_back", torch.from_numpy(np.argsort(back)), persistent=False)
-        self.register_buffer("_tap", torch.from_numpy(self.sheets.taps), persistent=False)
+        self.register_buffer("_tap", torch.from_numpy(taps), persistent=False)
+        self.register_buffer("_rows", torch.from_numpy(rows), persistent=False)
+        self.register_buffer("_place", torch.from_numpy(np.argsort(rows)), persistent=False)
 
-    def _places(self, channels: int, order: int, sheet: int) -> Index:
-        """Indices in the field's tensor of the channels (c, t) of one sheet."""
-        places: Index = np.arange(channels)[:, None] * order + self.sheets.rows[sheet]
-        return places.ravel()
+    def _turned(self, theta: Tensor) -> Tensor:
+        """The filter of every sheet, shape (C'·T, C·T, |K|, k²), T = |H|/|K|."""
+        turned = theta.view(-1, self.kernel_size**2).index_select(1, self._tap)
+        return turned.view(len(theta), -1, self.count, self.kernel_size**2)
+
+    def filter(self, theta: Tensor) -> Tensor:
+        (out, in_), width, size = self.channels, self.width, self.kernel_size
+        split = self._turned(theta).view(out, width, in_, width, self.count, -1)
+        blocks = torch.diag_embed(split.movedim(4, -1), dim1=1, dim2=4).flatten(4, 5).flatten(1, 2)
+        if width > 1:
+            blocks = blocks.index_select(1, self._place).index_select(3, self._place)
+        return blocks.reshape(out * len(self._rows), in_ * len(self._rows), size, size)
 
     def forward(self, x: Tensor, theta: Tensor) -> Tensor:
-        taps = theta.view(len(theta), -1, self.kernel_size**2)
-        parts = x.index_select(1, self._into).chunk(len(self._tap), 1)
-        turned = [
-            torus_conv(part, taps[:, :, tap].unflatten(2, (self.kernel_size, self.kernel_size)))
-            for part, tap in zip(parts, self._tap, strict=True)
-        ]
-        return torch.cat(turned, 1).index_select(1, self._back)
+        filters = self._turned(theta).unflatten(3, (self.kernel_size, self.kernel_size)).unbind(2)
+        split: Tensor = x.unflatten(1, (self.channels[1], -1))
+        if self.width > 1:
+            split = split.index_select(2, self._rows)
+        parts = split.unflatten(2, (self.count, self.width)).unbind(2)
+        images = [torus_conv(p.flatten(1, 2), f) for p, f in zip(parts, filters, strict=True)]
+        stacked = torch.stack([y.unflatten(1, (-1, self.width)) for y in images], 2).flatten(2, 3)
+        if self.width > 1:
+            stacked = stacked.index_select(2, self._place)
+        return stacked.flatten(1, 2)
 
     def site(self) -> Site:
         inputs = SheetPatches(TorusPatches(self.kernel_size), self.sheets, self.channels[1])

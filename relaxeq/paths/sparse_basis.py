@@ -1,5 +1,6 @@
 """Bases of sparse weights: Φ (M, n), the value at n places of M functions, for a lengthscale ω."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import final
 
@@ -14,49 +15,65 @@ from relaxeq.paths.sparse_options import Sparse
 EPSILON = 1e-4
 """What regularises the interpolating basis: Φ = (K + ε I)⁻¹ k."""
 
+FARTHEST = 50.0
+"""Where exp(−ω² d²) counts as 0: denormal numbers would cost a hundred times more."""
+
+RECTIFIED = 1 / math.pi
+"""E[r]² / E[r²] of r = max(0, ξ), ξ normal: how much places of rectified noise have in common."""
+
 
 class Basis(nn.Module, ABC):
     """M functions on n places, weights s = u Φ; differentiable in ω and in the locations z.
 
     ω may be one number, or one for each pair of channels: Φ is then (C', C, M, n). At ω = 0 all
-    functions are constant.
+    functions are constant. Without z the anchors lie where they started.
     """
 
     def __init__(self, places: Places, anchors: Anchors) -> None:
         super().__init__()
         self.start = anchors.z
-        self.period = places.periods
-        self.positions = Exact(places.positions)
-        self.turned = Exact(places.between[anchors.turns][:, places.turns])
-        self.apart = Exact(places.between[anchors.turns][:, anchors.turns])
-        steps = np.array(places.periods or (np.pi, np.pi), float) / np.pi
-        self.radius = Exact(steps)
+        self.to_places = Distances(places, anchors)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(M, n)."""
-        return (len(self.start), len(self.positions.array))
+        rows, columns = self.to_places.still.array.shape
+        return (rows, columns)
 
     @abstractmethod
-    def forward(self, omega: Tensor, z: Tensor) -> Tensor:
+    def forward(self, omega: Tensor, z: Tensor | None = None) -> Tensor:
         """Φ (…, M, n) for ω of shape (…) and z (M, 2)."""
 
-    def kernel(self, omega: Tensor, z: Tensor, points: Tensor, turned: Tensor) -> Tensor:
-        """exp(−ω² d²) between z (M, 2) and points (n, 2), d² with `turned` (M, n) added."""
-        steps = z[:, None] - points
-        if self.period is not None:
-            steps = torch.sin(steps / self.radius.tensor) * self.radius.tensor
-        squares = steps.square().sum(-1) + turned
-        found: Tensor = torch.exp(-omega[..., None, None].square() * squares)
-        return found
+
+@final
+class Distances(nn.Module):
+    """Squared distances (M, n) from anchors to places, as `Places.squares` defines them."""
+
+    def __init__(self, places: Places, anchors: Anchors) -> None:
+        super().__init__()
+        self.still = Exact(places.squares(anchors.z, anchors.turns))
+        self.positions = Exact(places.positions)
+        turned = places.between[anchors.turns][:, places.turns]
+        self.turned = Exact(turned if turned.any() else np.zeros((1, 1)))
+        self.on_torus = places.periods is not None
+        self.radii = Exact(np.array(places.periods or (1, 1)) / np.pi)
+
+    def forward(self, z: Tensor | None = None, positions: Tensor | None = None) -> Tensor:
+        """From z, and to other positions, if they are given."""
+        if z is None:
+            return self.still.tensor
+        steps = z[:, None] - (self.positions.tensor if positions is None else positions)
+        if self.on_torus:
+            steps = torch.sin(steps / self.radii.tensor) * self.radii.tensor
+        return steps.square().sum(-1) + self.turned.tensor
 
 
 @final
 class ExponentialBasis(Basis):
     """φ_j(p) = exp(−ω² d²(p, z_j)) (§3.1, after van der Ouderaa and van der Wilk 2023)."""
 
-    def forward(self, omega: Tensor, z: Tensor) -> Tensor:
-        return self.kernel(omega, z, self.positions.tensor, self.turned.tensor)
+    def forward(self, omega: Tensor, z: Tensor | None = None) -> Tensor:
+        return exponential(omega, self.to_places(z))
 
 
 @final
@@ -67,12 +84,34 @@ class InterpolatingBasis(Basis):
     noise ε = 10⁻⁴: the anchors hold weights, not amplitudes. Solved in float64.
     """
 
-    def forward(self, omega: Tensor, z: Tensor) -> Tensor:
-        at_places = self.kernel(omega, z, self.positions.tensor, self.turned.tensor)
-        between = self.kernel(omega, z, z, self.apart.tensor).double()
-        noise = EPSILON * torch.eye(len(z), dtype=torch.float64, device=z.device)
+    def __init__(self, places: Places, anchors: Anchors) -> None:
+        super().__init__(places, anchors)
+        among = Places(anchors.z, places.periods, anchors.turns, places.between)
+        self.to_anchors = Distances(among, anchors)
+
+    def forward(self, omega: Tensor, z: Tensor | None = None) -> Tensor:
+        at_places = exponential(omega, self.to_places(z))
+        between = exponential(omega, self.to_anchors(z, z)).double()
+        noise = EPSILON * torch.eye(len(self.start), dtype=torch.float64, device=omega.device)
         found: Tensor = torch.linalg.solve(between + noise, at_places.double())
         return found.to(at_places.dtype)
+
+
+def exponential(omega: Tensor, squares: Tensor) -> Tensor:
+    """exp(−ω² d²) for ω of shape (…) and d² of shape (M, n)."""
+    exponent = omega[..., None, None].square() * squares
+    return torch.exp(-exponent.clamp_max(FARTHEST)).masked_fill(exponent > FARTHEST, 0.0)
+
+
+def gain_of(functions: Tensor) -> float:
+    """E (Σ_p s(p) x(p))² for s = u Φ, u ~ N(0, I), and x rectified noise of mean square 1.
+
+    Σ_j [(1 − ρ) Σ_p φ_j(p)² + ρ (Σ_p φ_j(p))²], ρ = 1/π: neighbouring weights are alike, so what
+    inputs have in common counts, unlike for independent weights. Averaged over pairs of channels.
+    """
+    apart = functions.square().sum(-1)
+    common = functions.sum(-1).square()
+    return float(((1 - RECTIFIED) * apart + RECTIFIED * common).sum(-1).mean())
 
 
 def sparse_basis(places: Places, options: Sparse, count: int | None = None) -> Basis:

@@ -12,7 +12,7 @@ from relaxeq.groups import FiniteGroup
 from relaxeq.paths.anchors import places_of
 from relaxeq.paths.cayley import CayleyFeatures
 from relaxeq.paths.space import Vectors
-from relaxeq.paths.sparse_basis import sparse_basis
+from relaxeq.paths.sparse_basis import gain_of, sparse_basis
 from relaxeq.paths.sparse_options import Sparse
 from relaxeq.paths.sparse_path import Functions, Show, SparsePath, spread
 from relaxeq.sites import Explicit, Rearranged, Site
@@ -68,7 +68,7 @@ class SparseCayley(SparsePath):
     def reset_anchors(
         self, functions: Functions, gain: float, generator: torch.Generator | None
     ) -> None:
-        fan_in = self.pairs[1] * float(functions["u"].square().sum())
+        fan_in = self.pairs[1] * gain_of(functions["u"])
         self.draw("u", gain / math.sqrt(fan_in), generator)
 
     @property

@@ -11,14 +11,15 @@ from relaxeq.errors import SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import PointGroup, Subgroup
 from relaxeq.paths.anchors import Places, filter_places
-from relaxeq.paths.gconv import conv_stage, symmetry_name
+from relaxeq.paths.gconv import conv_stage
 from relaxeq.paths.orbit_stage import OrbitStage
 from relaxeq.paths.sheet_stage import SheetStage
-from relaxeq.paths.sparse_basis import sparse_basis
+from relaxeq.paths.sparse_basis import gain_of, sparse_basis
 from relaxeq.paths.sparse_layouts import BasisPatches, PairPatches, PairRows, Part
 from relaxeq.paths.sparse_options import Sparse
 from relaxeq.paths.sparse_path import Functions, Show, SparsePath, spread
 from relaxeq.paths.stage import Stage
+from relaxeq.paths.subgroups import symmetry_name
 from relaxeq.paths.torus import torus_conv
 from relaxeq.sites import Site
 
@@ -86,8 +87,8 @@ class SparseConv(SparsePath):
     def reset_anchors(
         self, functions: Functions, gain: float, generator: torch.Generator | None
     ) -> None:
-        square = float(functions["u"].square().sum(-2).mean())  # Σ_j φ_j² at a place
-        self.draw("u", gain / math.sqrt(self.stage.fan_in * square), generator)
+        channels = self.stage.fan_in / functions["u"].shape[-1]
+        self.draw("u", gain / math.sqrt(channels * gain_of(functions["u"])), generator)
 
     @property
     def symmetry(self) -> str:

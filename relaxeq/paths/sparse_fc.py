@@ -9,7 +9,7 @@ from torch import Tensor
 from relaxeq.fields import Field
 from relaxeq.paths.anchors import places_of
 from relaxeq.paths.space import Space
-from relaxeq.paths.sparse_basis import sparse_basis
+from relaxeq.paths.sparse_basis import gain_of, sparse_basis
 from relaxeq.paths.sparse_options import Sparse
 from relaxeq.paths.sparse_path import Functions, Show, SparsePath, spread
 from relaxeq.sites import Explicit, Projected, Rearranged, Site
@@ -96,11 +96,10 @@ class SparseFC(SparsePath):
     def reset_anchors(
         self, functions: Functions, gain: float, generator: torch.Generator | None
     ) -> None:
-        # As in F-FC: u1 and u2 of equal norm, and gain² = C σ1² σ2² |Φ1|²/n1 |Φ2|².
-        first, second = (functions[name].square().sum((-2, -1)).mean() for name in ("u1", "u2"))
-        places = functions["u1"].shape[-1]
+        # As in F-FC: u1 and u2 of equal norm. The first factor writes places, the second reads.
+        first = float(functions["u1"].square().sum(-2).mean())
         sizes = [self.anchors(name).shape[2] for name in ("u1", "u2")]
-        product = gain / math.sqrt(self.pairs[1] * float(first * second) / places)
+        product = gain / math.sqrt(self.pairs[1] * first * gain_of(functions["u2"]))
         ratio = math.sqrt(sizes[1] / sizes[0])
         self.draw("u1", math.sqrt(product * ratio), generator)
         self.draw("u2", math.sqrt(product / ratio), generator)

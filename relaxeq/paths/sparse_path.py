@@ -59,10 +59,15 @@ class SparsePath(Path, ABC):
         self.bases = nn.ModuleDict({name: basis for name, (basis, _) in factors.items()})
         for name, (basis, shape) in factors.items():
             self.holder.register_parameter(name, nn.Parameter(torch.empty(*shape)))
-            start = torch.tensor(basis.start, dtype=torch.get_default_dtype())
-            self._keep(_location(name), start, options.learn_anchors)
+            if options.learn_anchors:
+                start = torch.tensor(basis.start, dtype=torch.get_default_dtype())
+                self.register_parameter(_location(name), nn.Parameter(start))
         learned = options.omega_has_prior or options.learn_omega
-        self._keep("omega", torch.full(pairs if options.per_pair else (), options.omega), learned)
+        omega = torch.full(pairs if options.per_pair else (), float(options.omega))
+        if learned:
+            self.omega = nn.Parameter(omega)
+        else:
+            self.register_buffer("omega", omega)
         if amplitudes is not None:
             amplitudes.sites_of_path = self.anchor_sites
         elif learned:
@@ -86,7 +91,7 @@ class SparsePath(Path, ABC):
     def reset_anchors(
         self, functions: Functions, gain: float, generator: torch.Generator | None
     ) -> None:
-        """Draw u so that outputs have gain² times the mean square of the inputs."""
+        """Draw u so that outputs have gain² times the mean square of inputs as ReLU leaves them."""
 
     @property
     @final
@@ -105,9 +110,17 @@ class SparsePath(Path, ABC):
         """Φ (M, n), or (C', C, M, n), of each factor; at the path's own ω unless one is given."""
         if omega is None:
             omega = torch.zeros_like(self.omega) if self.stationary else self.omega
-        return {
-            name: basis(omega, getattr(self, _location(name))) for name, basis in self.bases.items()
-        }
+        return {name: basis(omega, self._moved(name)) for name, basis in self.bases.items()}
+
+    @final
+    def locations(self, name: str) -> Tensor:
+        """Where the anchors of a factor lie, (M, 2), in pixels."""
+        moved = self._moved(name)
+        return torch.from_numpy(self._starts[name]) if moved is None else moved
+
+    def _moved(self, name: str) -> Tensor | None:
+        z: Tensor | None = getattr(self, _location(name)) if self.options.learn_anchors else None
+        return z
 
     @final
     def anchors(self, name: str) -> Tensor:
@@ -165,8 +178,8 @@ class SparsePath(Path, ABC):
     def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
         self.omega.fill_(self.options.omega)
         for name, start in self._starts.items():
-            z: Tensor = getattr(self, _location(name))
-            z.copy_(torch.from_numpy(start))
+            if (z := self._moved(name)) is not None:
+                z.copy_(torch.from_numpy(start))
         self.reset_anchors(self.functions(), gain, generator)
 
     @final
@@ -176,12 +189,6 @@ class SparsePath(Path, ABC):
 
     def _show(self, name: str, x: Tensor, z: Tensor) -> Tensor:
         return tap(self.holder, name, x, z)
-
-    def _keep(self, name: str, value: Tensor, learned: bool) -> None:
-        if learned:
-            self.register_parameter(name, nn.Parameter(value))
-        else:
-            self.register_buffer(name, value)
 
 
 def spread(u: Tensor, functions: Tensor) -> Tensor:

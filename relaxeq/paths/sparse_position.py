@@ -10,7 +10,7 @@ from torch import Tensor
 from relaxeq.fields import Field
 from relaxeq.paths.anchors import filter_places, half, torus_places
 from relaxeq.paths.exact import Exact
-from relaxeq.paths.sparse_basis import ExponentialBasis, sparse_basis
+from relaxeq.paths.sparse_basis import ExponentialBasis, gain_of, sparse_basis
 from relaxeq.paths.sparse_layouts import BasisPatches, Part
 from relaxeq.paths.sparse_options import Sparse
 from relaxeq.paths.sparse_path import Functions, Show, SparsePath
@@ -72,8 +72,7 @@ class PositionConv(SparsePath):
         self, functions: Functions, gain: float, generator: torch.Generator | None
     ) -> None:
         over_positions = float(functions["u"].square().sum(0).mean())
-        over_taps = float(self.taps.tensor.square().sum())
-        fan_in = self.pairs[1] * over_positions * over_taps
+        fan_in = self.pairs[1] * over_positions * gain_of(self.taps.tensor)
         self.draw("u", gain / math.sqrt(fan_in), generator)
 
     @property
@@ -86,6 +85,5 @@ def _filter_functions(kernel: int) -> Tensor:
     places = filter_places(kernel)
     basis = sparse_basis(places, Sparse(anchors=half(len(places)))).double()
     assert isinstance(basis, ExponentialBasis)
-    one = torch.ones((), dtype=torch.float64)
-    found: Tensor = basis(one, torch.from_numpy(basis.start))
+    found: Tensor = basis(torch.ones((), dtype=torch.float64))
     return found

@@ -11,11 +11,11 @@ from relaxeq.paths.frame import Frame
 from relaxeq.paths.gconv import GroupConv
 from relaxeq.paths.lattice import keeps_the_grid
 from relaxeq.paths.notation import Notation
-from relaxeq.paths.separable import StagedConv, depthwise_separable_conv, separable_conv
+from relaxeq.paths.separable import depthwise_separable_conv, separable_conv
 from relaxeq.paths.sparse_conv import SparseConv
 from relaxeq.paths.sparse_fc import SparseFC
 from relaxeq.paths.sparse_position import PositionConv
-from relaxeq.paths.steer_stage import SteerStage
+from relaxeq.paths.steer_stage import SteerConv
 
 
 def _conv(frame: Frame, label: str) -> Path:
@@ -63,9 +63,7 @@ def _position_conv(frame: Frame, label: str) -> Path:
 
 def _steer(frame: Frame, label: str) -> Path:
     _check_point_group(frame, label)
-    part = frame.subgroup()
-    stage = SteerStage(frame.source, frame.fine, frame.kernel_size, part)
-    return StagedConv(frame.source, frame.fine, part, {"theta": stage}, label)
+    return SteerConv(frame.source, frame.fine, frame.kernel_size, frame.subgroup(), label)
 
 
 PATHS: dict[str, Callable[[Frame, str], Path]] = {

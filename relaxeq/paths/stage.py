@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+from relaxeq.paths.torus import torus_conv
 from relaxeq.sites import Site
 
 
@@ -24,3 +25,23 @@ class Stage(nn.Module, ABC):
     @abstractmethod
     def site(self) -> Site:
         """The Kronecker site of θ."""
+
+
+class FilterStage(Stage, ABC):
+    """A stage that is one circular convolution of the whole field."""
+
+    is_dense: bool = False
+    """Whether `forward` costs as much as the dense filter: layers add such filters up."""
+
+    @abstractmethod
+    def filter(self, theta: Tensor) -> Tensor:
+        """The dense filter (C'·|H|, C·|H|, k, k)."""
+
+
+class DenseStage(FilterStage, ABC):
+    """A stage that convolves with its dense filter."""
+
+    is_dense = True
+
+    def forward(self, x: Tensor, theta: Tensor) -> Tensor:
+        return torus_conv(x, self.filter(theta))

@@ -13,16 +13,16 @@ from relaxeq.groups import PointGroup, Subgroup
 from relaxeq.groups.abstract import Floats
 from relaxeq.paths.escnn_bridge import steerable_basis
 from relaxeq.paths.exact import Exact
+from relaxeq.paths.filter_path import FilterPath
 from relaxeq.paths.lattice import Index, keeps_the_grid, moved_taps, orientation_rows
 from relaxeq.paths.orbit_stage import SheetRows
-from relaxeq.paths.stage import Stage
-from relaxeq.paths.torus import torus_conv
+from relaxeq.paths.stage import DenseStage
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Site, TorusPatches
 
 
 @final
-class SteerStage(Stage):
+class SteerStage(DenseStage):
     """W[c', h' t', c, h t, δ] = Σ_m θ[c', t', c, t, m] B[m, h', h, δ], h, h' ∈ K, t, t' ∈ K\\H.
 
     B (M, |K|, |K|, k²) is escnn's sampled basis of steerable filters, θ has shape
@@ -54,7 +54,7 @@ class SteerStage(Stage):
         self.register_buffer("_into", _back(into), persistent=False)
         self.register_buffer("_out", _back(out), persistent=False)
 
-    def weight(self, theta: Tensor) -> Tensor:
+    def filter(self, theta: Tensor) -> Tensor:
         """The dense filter (C'·|H|, C·|H|, k, k)."""
         out, into = self.rows[1].shape[1], self.rows[0].shape[1]
         split = theta.view(self.channels[0], out, self.channels[1], into, -1)
@@ -64,13 +64,26 @@ class SteerStage(Stage):
         filters: Tensor = turned.flatten(2, 3).flatten(0, 1).unflatten(2, (size, size))
         return filters
 
-    def forward(self, x: Tensor, theta: Tensor) -> Tensor:
-        return torus_conv(x, self.weight(theta))
-
     def site(self) -> Site:
         patches = TorusPatches(self.kernel_size)
         inputs = SteerPatches(patches, self.basis, self.rows[0], self.channels[1])
         return Site(inputs, SheetRows(self.rows[1], self.channels[0]), (1, *self.shape))
+
+
+@final
+class SteerConv(FilterPath):
+    """STEER: a convolution with steerable filters of K, one stage."""
+
+    def __init__(
+        self,
+        source: Field,
+        target: Field,
+        kernel_size: int,
+        part: Subgroup,
+        label: str = "STEER",
+    ) -> None:
+        stage = SteerStage(source, target, kernel_size, part)
+        super().__init__(label, source, target, part, stage)
 
 
 @final

@@ -52,6 +52,11 @@ def subgroup_name(part: Subgroup) -> str:
     return f"{{{', '.join(names)}}}"
 
 
+def symmetry_name(part: Subgroup) -> str:
+    """Z2 or Z2 ⋊ K: what convolutions with K's filters commute with."""
+    return "Z2" if part.order == 1 else f"Z2 ⋊ {subgroup_name(part)}"
+
+
 def _plain(name: str) -> bool:
     """Whether specs and the names of parameters can hold it."""
     return not set(name) & set(".+[]{}")

@@ -138,7 +138,7 @@ def test_curvature_of_every_path(float64):
         (
             {"spec": "CONV[p4]"},
             SpecError,
-            r"'CONV\[p4\]' is not a path.* GCONV and STEER may name a subgroup",
+            r"'CONV\[p4\]' is not a path.* STEER may name a subgroup",
         ),
         ({"spec": "GCONV[C3]"}, SpecError, "'C3' is no subgroup of p4m"),
         ({"groups": []}, SpecError, r"groups=\[\] is empty"),

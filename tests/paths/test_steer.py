@@ -10,7 +10,7 @@ import relaxeq as rq
 from relaxeq import groups
 from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields import Field
-from relaxeq.paths import StagedConv, escnn_bridge, subgroup_name
+from relaxeq.paths import SteerConv, escnn_bridge, subgroup_name
 from relaxeq.sites import listening
 
 gspaces, nn = escnn_bridge.load()
@@ -122,7 +122,7 @@ def test_nearly_equivariant_on_smooth_images(name, float64):
 @pytest.mark.parametrize("reps", REPS)
 def test_sites_give_gradients_and_grams(reps, spec, float64):
     layer, path = steer("D6", reps, spec)
-    assert isinstance(path, StagedConv)
+    assert isinstance(path, SteerConv)
     x, calls = layer.source.random(2), []
     with listening(lambda module, name, a, z: calls.append((name, a, z))):
         y = path(x)
