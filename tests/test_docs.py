@@ -1,5 +1,6 @@
 """README and docs: their code runs, their commands exist, their links and files are there."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -80,6 +81,25 @@ def shape_of(lines: list[str]) -> list[list[str]]:
     """The words of a table without its figures, which differ a little between machines."""
     words = [line.split() for line in lines]
     return [[word for word in line if not re.match(r"^[-─\d]", word)] for line in words]
+
+
+def test_the_readmes_table_is_the_record() -> None:
+    cells = json.loads((ROOT / "experiments/results/demo.json").read_text("utf-8"))["table1"]
+    found = {(c["task"], c["objective"], c["spec"]): c for c in cells}
+    table = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in README.read_text("utf-8").splitlines()
+        if line.startswith("|") and ("MAP F-FC" in line or "±" in line)
+    ]
+    columns = [tuple(name.lower().split(" ", 1)) for name in table[0][1:]]
+    assert len(table) == 5
+    for title, *figures in table[1:]:
+        task, measure = title.split(": ")
+        digits = 1 if "%" in measure else 2
+        for (objective, spec), figure in zip(columns, figures, strict=True):
+            values = found[task, objective, spec.upper()][measure]
+            expected = [round(values[key], digits) for key in ("mean", "std")]
+            assert [float(part) for part in figure.split("±")] == expected
 
 
 @pages

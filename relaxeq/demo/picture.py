@@ -67,7 +67,7 @@ def draw_accuracies(axes: Axes, results: Results, task: str) -> None:
             colour = spec_colour(spec) if strong else pale(spec_colour(spec))
             axes.barh(y, figure.mean, thick * 0.92, color=colour, xerr=error, ecolor=INK)
             text = f"{figure.mean:.1f}  {SHOWN.get(objective, objective)}"
-            axes.text(figure.mean + 2, y, text, va="center", fontsize=8.5, color=INK)
+            axes.text(figure.mean + figure.std + 2, y, text, va="center", fontsize=8.5, color=INK)
     axes.set_yticks(range(len(specs)), specs)
     axes.set_ylim(len(specs) - 0.4, -0.6)
     axes.set_xlim(0, 138)

@@ -30,7 +30,7 @@ def sections(results: Results) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
     """Each measure with its rows: the task, then one text per column."""
     several = len(results.config.seeds) > 1
     for measure in MEASURES:
-        digits = 1 if "%" in measure else 3
+        digits = 1 if "%" in measure else 2 if several else 3
         rows = [
             (
                 task,
@@ -51,7 +51,7 @@ def _sizes(results: Results, task: str) -> tuple[str, ...]:
 
 def terminal(results: Results) -> RenderableType:
     """Table 1 and the claims, for a rich console."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
     table.add_column()
     for objective, spec in columns(results):
         table.add_column(f"{SHOWN.get(objective, objective)}\n{spec}", justify="right")

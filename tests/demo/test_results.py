@@ -120,8 +120,10 @@ def test_the_terminals_table(make: Make) -> None:
 
 
 def test_several_seeds_show_their_deviation(make: Make) -> None:
-    several = make(spread=0.01, config=THREE)
+    large = {("digit+quadrant", "CONV"): (0.24, -17.52)}
+    several = make(changes=large, spread=0.01, config=THREE)
     text = plain(terminal(several))
+    assert "log evidence (nats)" in text
     assert "94.0 ± 1.0" in text
     assert max(map(len, text.splitlines())) <= 110
     assert "| digit: test accuracy (%) | 88.0 ± 1.0 | 94.0 ± 1.0 |" in markdown(several)
