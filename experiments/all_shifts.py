@@ -62,7 +62,7 @@ def main(
         "torch": torch.__version__,
     }
     rows = [[asdict(row) for row in report.rows] for report in reports]
-    accuracies = [report.metrics["test_accuracy"] for report in reports]
+    accuracies = [report.test_accuracy or 0.0 for report in reports]
     record = facts | {"accuracies": accuracies, "rows": rows}
     write_text(json.dumps(record, indent=1) + "\n", results / "all_shifts.json")
     shares = [[row.share for row in report.rows if row.path == "CONV"] for report in reports]

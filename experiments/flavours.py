@@ -147,7 +147,7 @@ def _choices(types: dict[tuple[str, int, str, str], Finding]) -> str:
     lines = []
     for flavour in FLAVOURS:
         keys = [key for key in types if key[3] == flavour]
-        same = sum(types[k].path == types[(*k[:3], "exact")].path for k in keys)
+        same = sum(types[k].path == types[k[0], k[1], k[2], "exact"].path for k in keys)
         lines.append([flavour, f"{same} of {len(keys)}"])
     return markdown_table(["flavour", "layers of the same type as by exact blocks"], lines)
 

@@ -71,7 +71,7 @@ class Posterior:
             parameter = self._parameters()[name]
             noise = torch.randn((1, *site.shape), generator=generator, dtype=parameter.dtype)
             step = self.blocks[name].inverse_root(noise.to(parameter), self.precisions[name])
-            parameter += site.flat_from_blocks(step[0]).view_as(parameter)
+            parameter.add_(site.flat_from_blocks(step[0]).view_as(parameter))
 
     def _fixed(self, name: str) -> bool:
         return self.precisions[name] == float("inf")
