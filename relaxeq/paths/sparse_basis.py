@@ -40,6 +40,9 @@ class Basis(nn.Module, ABC):
         rows, columns = self.to_places.still.array.shape
         return (rows, columns)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.shape[0]} functions on {self.shape[1]} places)"
+
     @abstractmethod
     def forward(self, omega: Tensor, z: Tensor | None = None) -> Tensor:
         """Φ (…, M, n) for ω of shape (…) and z (M, 2)."""

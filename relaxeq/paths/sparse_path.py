@@ -29,6 +29,9 @@ class Amplitudes(GaussianModule):
         """The sites of u, as the path that holds this says."""
         return self.sites_of_path()
 
+    def extra_repr(self) -> str:
+        return f"{self.size} anchors, prior_variance={self.prior_variance:.3g}"
+
 
 class SparsePath(Path, ABC):
     """Weights s(c', c, p) = Σ_j u_j(c', c) φ_j(p; ω), one basis for every factor.
