@@ -25,10 +25,10 @@ class Recorded:
 
 def check_gradients(path: Path, x: Tensor) -> None:
     """Σ_{n,s} g aᵀ over the recorded calls equals autograd's gradient, for every parameter."""
-    recorded = _record(path, x)
+    sites, recorded = _sites(path), _record(path, x)
     loss = (torch.linspace(-1, 1, recorded.y.numel()).to(recorded.y) * recorded.y.flatten()).sum()
     loss = loss + 0.5 * recorded.y.square().sum()
-    for name, site in _sites(path).items():
+    for name, site in sites.items():
         expected = torch.autograd.grad(loss, path.get_parameter(name), retain_graph=True)[0]
         rebuilt = torch.zeros_like(expected).flatten()
         for before, z in recorded.calls.get(name, []):

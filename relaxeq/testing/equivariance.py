@@ -116,11 +116,10 @@ def measured(probe: Probe, tolerance: float | None) -> EquivarianceReport:
 
 def _runner(module: nn.Module) -> Callable[[Tensor], Tensor]:
     """x ↦ module(x) on plain tensors; escnn modules get and give GeometricTensors."""
-    dress = getattr(module, "in_type", None)
-    wraps = hasattr(dress, "gspace") and callable(dress)
+    dress = field_type(module, "in_type")
 
     def run(x: Tensor) -> Tensor:
-        y = tensor_of(module(dress(x) if wraps and callable(dress) else x))
+        y = tensor_of(module(x if dress is None else dress(x)))
         if y is None or y.ndim < 2 or len(y) != len(x):
             raise ShapeError(
                 f"module={type(module).__name__} must return one floating tensor with the batch of "
@@ -129,6 +128,14 @@ def _runner(module: nn.Module) -> Callable[[Tensor], Tensor]:
         return y
 
     return run
+
+
+def field_type(module: nn.Module, name: str) -> Any:
+    """The escnn FieldType `in_type` or `out_type` of a module of escnn, or None."""
+    if isinstance(getattr(module, "source", None), Field):
+        return None  # relaxeq's layers take tensors too, and would load escnn to tell their type
+    found = getattr(module, name, None)
+    return found if hasattr(found, "gspace") and callable(found) else None
 
 
 @torch.no_grad()

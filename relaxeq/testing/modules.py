@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from relaxeq.fields import Field
 from relaxeq.groups import PlanarElement, PlanarGroup
-from relaxeq.paths import Vectors
+from relaxeq.layers.path_sum import PathSum
+from relaxeq.paths import Path, Vectors
 from relaxeq.testing.actions import (
     Action,
     AnyElement,
@@ -135,7 +136,7 @@ def _alone(
 
 def _slot(probe: Probe, value: Any, side: str, call: Call, others: list[Any]) -> Slot:
     tensor = _grid(_tensor(value))
-    declared = _declared(value, getattr(call.module, side, None))
+    declared = _declared(value, _field(probe, call, side))
     actions = declared or _guesses(tensor, probe)
     if len(actions) > 1 and all(_followed(other, probe.x) for other in others):
         after = [_grid(_tensor(other)) for other in others]
@@ -155,9 +156,17 @@ def _fits(probe: Probe, action: Action, before: Tensor, after: list[Tensor]) -> 
 def _declared(value: Any, field: Any) -> tuple[Action, ...]:
     if not isinstance(value, Tensor):
         return (Typed(value.type),)
-    if isinstance(field, Field | Vectors) and tuple(value.shape[1:]) == field.shape:
+    if isinstance(field, Field | Vectors) and value.shape[1] == field.shape[0]:
         return (action_of(field),)
     return ()
+
+
+def _field(probe: Probe, call: Call, side: str) -> Any:
+    """The `source` or `target` of a layer, which its paths share."""
+    name = call.name
+    while isinstance(probe.network.get_submodule(name), Path | PathSum):
+        name = name.rpartition(".")[0]
+    return getattr(probe.network.get_submodule(name), side, None)
 
 
 def _guesses(tensor: Tensor, probe: Probe) -> tuple[Action, ...]:

@@ -4,7 +4,7 @@ import copy
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from relaxeq.errors import SpecError
@@ -20,7 +20,7 @@ LIMIT = 2_000
 
 
 def check_path(
-    path: Path,
+    path: nn.Module,
     source: Field | Vectors | None = None,
     target: Field | Vectors | None = None,
 ) -> None:
@@ -41,11 +41,10 @@ def check_path(
     itself is left unchanged. Weights are its parameters under a prior, those of `amplitudes` where
     it has them. Small paths only: up to 2,000 weights and entries of input and output.
     """
-    _check_small(path)
-    work = copy.deepcopy(path).double()
+    work = copy.deepcopy(_small(path)).double()
     draw_weights(work, 1)
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(3, *path.in_shape, generator=generator, dtype=torch.float64)
+    x = torch.randn(3, *work.in_shape, generator=generator, dtype=torch.float64)
     _check_shape(work, x)
     _check_linear(work, x)
     _check_matrix(work, x)
@@ -74,7 +73,7 @@ def draw_weights(path: Path, seed: int) -> None:
         weight.copy_(torch.randn(weight.shape, generator=generator, dtype=weight.dtype))
 
 
-def _check_small(path: Path) -> None:
+def _small(path: nn.Module) -> Path:
     if not isinstance(path, Path):
         raise SpecError(
             f"path={type(path).__name__} must be a relaxeq.paths.Path, such as layer.paths['CONV']."
@@ -86,6 +85,7 @@ def _check_small(path: Path) -> None:
             f"path={path.label!r} has {sizes[0]} weights and maps {sizes[1]} entries to "
             f"{sizes[2]}; dense matrices are formed, so give one of at most {LIMIT} each."
         )
+    return path
 
 
 def _check_shape(path: Path, x: Tensor) -> None:
@@ -106,7 +106,11 @@ def _check_linear(path: Path, x: Tensor) -> None:
     check_close(f"{path.label}: f(2x − 3x') against 2f(x) − 3f(x')", combined, apart)
     weights = weights_of(path)
     nothing = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-    check_close(f"{path.label}: f where all weights are 0", _under(path, nothing, x), 0 * path(x))
+    check_close(
+        f"{path.label}: f where all weights are 0",
+        _under(path, nothing, x),
+        torch.zeros_like(path(x)),
+    )
     for name, weight in weights.items():
         _check_linear_in(path, name, weight, x)
 

@@ -23,7 +23,8 @@ def check_state(path: Path, x: Tensor) -> None:
     for parameter in other.parameters():
         parameter.add_(1.0)
     other.prior_variance = 2.0
-    other(x)  # whatever it keeps for later must not outlive the new state
+    kept = f"{path.label}: forward in eval mode after its parameters changed in place"
+    check_close(kept, other(x), copy.deepcopy(other).train()(x))
     other.load_state_dict(state)
     check_close(f"{path.label}: forward after load_state_dict", other(x), expected)
     if other.prior_variance != path.prior_variance:
@@ -47,6 +48,7 @@ def _check_same_state(path: Path, state: dict[str, Tensor]) -> None:
 @torch.no_grad()
 def check_moves(path: Path, x: Tensor) -> None:
     """float32, "meta" and, where there is one, a GPU: outputs follow, and hold the same numbers."""
+    path.eval()
     expected = path(x)
     single = _moved(path, x, torch.device("cpu"), torch.float32)
     if single.dtype != torch.float32:
@@ -55,6 +57,7 @@ def check_moves(path: Path, x: Tensor) -> None:
     again = copy.deepcopy(path).float().to(x.dtype)
     again.load_state_dict(path.state_dict())
     check_close(f"{path.label}: forward after .float() and .to({x.dtype})", again(x), expected)
+    path.train()  # on "meta" there are no values to keep for eval mode
     for device in ("meta", "cuda") if torch.cuda.is_available() else ("meta",):
         there = _moved(path, x, torch.device(device), x.dtype)
         if there.device.type != device or there.shape != expected.shape:

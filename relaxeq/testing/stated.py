@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import numpy as np
+
 from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import Z2, PlanarGroup, PointGroup, Subgroup, planar, semidirect
 from relaxeq.groups.abstract import Group
 from relaxeq.paths import Path, Vectors, find_subgroup
 
+LATTICE = ("p1", "p2", "pm", "p4", "pmm", "p4m")
 Stated = PlanarGroup | Subgroup | Group
 
 
@@ -35,6 +38,21 @@ def stated_group(path: Path, source: Field | Vectors | None = None) -> Stated | 
             "'Z2', 'Z2 ⋊ p4', …, or keep the subgroup K as the attribute `part`. For paths between "
             "vectors give their source."
         ) from error
+
+
+def exact_part(group: PlanarGroup, size: tuple[int, int]) -> PlanarGroup:
+    """The largest Z2 ⋊ K ≤ `group` that maps an H×W torus to itself: Z2 ⋊ p4 in Z2 ⋊ C8."""
+    inside = [
+        known
+        for known in map(planar, LATTICE)
+        if known.exact_on(size) and contains(group.point_group, known.point_group)
+    ]
+    return max(inside, key=lambda known: known.point_group.order)
+
+
+def contains(group: PointGroup, part: PointGroup) -> bool:
+    """Whether every matrix of `part` is one of `group`."""
+    return all(any(np.allclose(m, kept) for kept in group.matrices) for m in part.matrices)
 
 
 def parent_group(path: Path) -> PlanarGroup:

@@ -8,7 +8,7 @@ probability 0. `features(ties=True)` draws small whole numbers instead, among wh
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, final
+from typing import Any, TypeVar, final
 
 import torch
 from hypothesis import note
@@ -24,15 +24,16 @@ from relaxeq.groups import (
     PlanarElement,
     PlanarGroup,
     Representation,
+    Subgroup,
     point_group,
 )
-from relaxeq.layers import RelaxedLayer
-from relaxeq.paths import PATHS, Path
+from relaxeq.layers import RelaxedLayer, RelaxedLinear
+from relaxeq.paths import FILTERS, PATHS, Path
+from relaxeq.paths.spec import GRID
+from relaxeq.testing.stated import LATTICE, Stated
 from relaxeq.testing.strict import make_strict_
 
-LATTICE = ("p1", "p2", "pm", "p4", "pmm", "p4m")
 SIZES = ((1, 1), (2, 2), (3, 3), (4, 4), (2, 4), (5, 3), (6, 6))
-FILTERS = ("full", "pointwise", "separable", "depthwise-separable")
 Size = tuple[int, int]
 Draw = Callable[..., Any]  # st.DrawFn, which cannot be checked while tests run
 
@@ -105,12 +106,23 @@ def features(
 
 
 @st.composite
-def specs(draw: Draw, *, group: PlanarGroup, max_paths: int = 3) -> str:
-    """Specs such as "F-FC+CONV+GCONV[p2]" of the paths that fields of the group can have."""
-    names = [name for name in PATHS if name != "GCONV" or group.point_group.order > 1]
-    names += [f"GCONV[{part}]" for part in _proper_parts(group)]
-    size = st.lists(st.sampled_from(names), min_size=1, max_size=max_paths, unique=True)
-    return "+".join(draw(size))
+def specs(
+    draw: Draw,
+    *,
+    group: PlanarGroup,
+    max_paths: int = 3,
+    without: Sequence[str] = ("STEER",),
+) -> str:
+    """Specs such as "F-FC+CONV+GCONV[p2]" of the paths that fields of the group can have.
+
+    `without` names paths to leave out: STEER, whose bases escnn needs seconds to make.
+    """
+    turns = group.point_group.order > 1
+    names = [name for name in PATHS if turns or name not in GRID.symmetric]
+    names += [f"{name}[{part}]" for name in GRID.symmetric for part in _proper_parts(group)]
+    kept = [name for name in names if name.partition("[")[0] not in without]
+    drawn = st.lists(st.sampled_from(kept), min_size=1, max_size=max_paths, unique=True)
+    return "+".join(draw(drawn))
 
 
 @st.composite
@@ -131,13 +143,17 @@ def layers(
     stride = draw(st.sampled_from([s for s in strides if not any(n % s for n in start.size)]))
     grid = (start.size[0] // stride, start.size[1] // stride)
     target = Field(start.group, draw(st.integers(1, max_channels)), grid, draw(_reps()))
+    filters = draw(st.sampled_from(FILTERS))
+    # Anchors need more weights than these have.
+    sparse = target.rep == "regular" and filters in ("full", "pointwise")
+    without = ("STEER",) if sparse else ("STEER", "S-GCONV")
     layer = RelaxedLayer(
         start,
         target,
-        draw(specs(group=start.group)) if spec is None else spec,
+        draw(specs(group=start.group, without=without)) if spec is None else spec,
         kernel_size=draw(st.sampled_from([k for k in (1, 3, 5) if k // 2 <= min(start.size)])),
         stride=stride,
-        filters=draw(st.sampled_from(FILTERS)),
+        filters=filters,
         bias=draw(st.booleans()),
     )
     return _weighted(draw, layer.to(dtype), start.group if strict else None)
@@ -148,11 +164,34 @@ def paths(
     draw: Draw, *, max_channels: int = 2, dtype: torch.dtype = torch.float64
 ) -> tuple[Path, Field, Field]:
     """Paths with weights from their priors, and the fields between which each maps."""
-    source = draw(fields(max_channels=max_channels))
-    spec = draw(specs(group=source.group, max_paths=1))
-    layer = draw(layers(source=source, spec=spec, strides=(1,), dtype=dtype))
-    path: Any = layer.paths[spec]
+    layer = draw(layers(strides=(1,), max_channels=max_channels, dtype=dtype))
+    path: Any = layer.paths[draw(st.sampled_from(list(layer.paths)))]
     return path, layer.source, layer.target
+
+
+@st.composite
+def linear_layers(
+    draw: Draw,
+    *,
+    group: FiniteGroup | None = None,
+    max_channels: int = 2,
+    dtype: torch.dtype = torch.float64,
+    strict: bool = False,
+) -> RelaxedLinear:
+    """RelaxedLinears between representations of a small group, with a path for some subgroups."""
+    chosen = draw(groups(max_order=8)) if group is None else group
+    rho_in, rho_out = (draw(representations(group=chosen)) for _ in range(2))
+    places = [part for part in chosen.subgroups() if _has_maps(rho_in, rho_out, part)]
+    parts = draw(st.lists(st.sampled_from(places), min_size=1, max_size=3, unique=True))
+    pair = (draw(st.integers(1, max_channels)), draw(st.integers(1, max_channels)))
+    layer = RelaxedLinear(rho_in, rho_out, pair, groups=parts).to(dtype)
+    return _weighted(draw, layer, chosen if strict else None)
+
+
+def _has_maps(rho_in: Representation, rho_out: Representation, part: Subgroup) -> bool:
+    """Whether some linear map but 0 commutes with the subgroup."""
+    inside = [library.restricted(rho, part) for rho in (rho_in, rho_out)]
+    return len(library.equivariant_basis(*inside)) > 0
 
 
 @final
@@ -196,7 +235,10 @@ def networks(
     return Stack(found, draw(st.booleans()))
 
 
-def _weighted(draw: Draw, layer: RelaxedLayer, group: PlanarGroup | None) -> RelaxedLayer:
+L = TypeVar("L", RelaxedLayer, RelaxedLinear)
+
+
+def _weighted(draw: Draw, layer: L, group: Stated | None) -> L:
     """Priors and weights from draws, all of them shown by a failing example."""
     for path in layer.paths.values():
         path.prior_variance = draw(st.sampled_from((1.0, 0.01, 25.0)))

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import nn
 
 from relaxeq.groups import FiniteGroup, PlanarGroup, Subgroup
 from relaxeq.layers import RelaxedLayer, RelaxedLinear
 from relaxeq.paths import Path
-from relaxeq.testing.stated import Stated, stated_group
+from relaxeq.testing.stated import Stated, contains, stated_group
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -23,7 +22,7 @@ def make_strict_(module: M, group: Stated) -> M:
     """
     for path, stated in _stated_paths(module):
         if not includes(stated, group):
-            path.prior_variance = 0.0
+            (path.amplitudes or path).prior_variance = 0.0
             path.sample_prior_()
     return module
 
@@ -42,10 +41,7 @@ def _stated_paths(module: nn.Module) -> Iterator[tuple[Path, Stated | None]]:
 def includes(stated: Stated | None, group: Stated) -> bool:
     """Whether the stated symmetry of a path holds every element of `group`."""
     if isinstance(stated, PlanarGroup) and isinstance(group, PlanarGroup):
-        kept = stated.point_group.matrices
-        return all(
-            any(np.allclose(mine, theirs) for theirs in kept) for mine in group.point_group.matrices
-        )
+        return contains(stated.point_group, group.point_group)
     if isinstance(stated, Subgroup) and isinstance(group, Subgroup):
         return stated.parent == group.parent and set(group.embedding) <= set(stated.embedding)
     if isinstance(stated, FiniteGroup) and isinstance(group, Subgroup):

@@ -45,7 +45,7 @@ def test_paths(data: st.DataObject, dtype: torch.dtype) -> None:
     x = data.draw(strategies.features(field=source, dtype=dtype))
     group = stated_group(path)
     if group is None:
-        path.prior_variance = 0.0
+        (path.amplitudes or path).prior_variance = 0.0
         path.sample_prior_()
         assert not path(x).any()
         return
