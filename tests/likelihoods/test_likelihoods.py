@@ -152,7 +152,7 @@ def test_names():
     assert likelihood_from("counts") == Poisson()
     assert likelihood_from(Gaussian(0.1)) == Gaussian(0.1) != Gaussian(0.2)
     assert len({Gaussian(0.1), Gaussian(0.1), Categorical()}) == 2
-    with pytest.raises(SpecError, match=r"'poisson' is not one of \['binary', 'classification', 'counts', 'regr"):
+    with pytest.raises(SpecError, match="'poisson' is not one of"):
         likelihood_from("poisson")
 
 
