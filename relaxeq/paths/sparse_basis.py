@@ -93,11 +93,12 @@ class InterpolatingBasis(Basis):
         self.to_anchors = Distances(among, anchors)
 
     def forward(self, omega: Tensor, z: Tensor | None = None) -> Tensor:
-        at_places = exponential(omega, self.to_places(z))
-        between = exponential(omega, self.to_anchors(z, z)).double()
+        fine = omega.double()
+        at_places = exponential(fine, self.to_places(z).double())
+        between = exponential(fine, self.to_anchors(z, z).double())
         noise = EPSILON * torch.eye(len(self.start), dtype=torch.float64, device=omega.device)
-        found: Tensor = torch.linalg.solve(between + noise, at_places.double())
-        return found.to(at_places.dtype)
+        found: Tensor = torch.linalg.solve(between + noise, at_places)
+        return found.to(omega.dtype)
 
 
 def exponential(omega: Tensor, squares: Tensor) -> Tensor:
