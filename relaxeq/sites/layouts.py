@@ -119,7 +119,7 @@ class Explicit(Layout):
 @final
 @dataclass(frozen=True, eq=False)
 class Projected(Layout):
-    """The features of another layout under a matrix Φ (App. C.2): v ↦ Φ v, so that Gram ↦ Φ Gram Φᵀ.
+    """The features of another layout under a matrix Φ (App. C.2): v ↦ Φ v, Gram ↦ Φ Gram Φᵀ.
 
     `matrix` has shape (new features, features); it is moved to the tensor's device and dtype. The
     Gram is that of Φ v: fewer features are multiplied than in Φ Gram Φᵀ.
