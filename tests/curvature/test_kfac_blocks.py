@@ -138,7 +138,7 @@ def read_pointwise(path, x, jac):
 
 def read_invariant_conv(path, x, jac):
     """Trivial target: a[p] is the plain patch, summed over taps that share a parameter."""
-    basis = torch.autograd.functional.jacobian(path.stage.weight, path.theta)
+    basis = torch.autograd.functional.jacobian(path.stage.filter, path.theta)
     one = basis[0, :, :, :, 0]  # (depth, k, k, columns)
     reach, (height, width) = path.stage.kernel_size // 2, x.shape[1:]
     a, g = [], []
