@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +14,19 @@ from rich.console import Console
 
 from relaxeq.demo import DemoConfig, Results, run_demo
 from relaxeq.demo.outcome import read_outcome, train
-from relaxeq.demo.pool import run_all
 from relaxeq.errors import CheckpointError, RelaxeqError, SpecError
 from relaxeq.recipe.checkpoint import RunFolder
 from relaxeq.report import read_report
 
 TINY = DemoConfig(alpha=1, epochs=3, burn_in=1, update_every=1, train=40, test=20, lr=0.005)
 ONE = replace(TINY, tasks=("digit",), specs=("F-FC+CONV",), objectives=("laplace",))
+
+
+def run_here(
+    work: Callable[..., object], arguments: Sequence[tuple[object, ...]], *_: object
+) -> None:
+    for given in arguments:
+        work(*given)
 
 
 def quiet() -> Console:
@@ -147,7 +155,8 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         run_demo(ONE, tmp_path / "file" / "demo", console=quiet())
 
 
-def test_errors_of_a_training_arrive_whole(tmp_path: Path) -> None:
+def test_errors_of_a_training_arrive_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relaxeq.demo.demo.run_all", run_here)
     folder = tmp_path / ONE.runs()[0].name
     folder.mkdir()
     (folder / "checkpoint.safetensors").write_bytes(b"damaged")
@@ -158,8 +167,8 @@ def test_errors_of_a_training_arrive_whole(tmp_path: Path) -> None:
 def test_a_process_that_dies_is_told_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(work: object, arguments: object, jobs: int, watch: object) -> None:
-        run_all(eval, [("__import__('os')._exit(9)",)], jobs, lambda: None)
+    def die(*_: object) -> None:
+        raise BrokenProcessPool
 
     monkeypatch.setattr("relaxeq.demo.demo.run_all", die)
     with pytest.raises(RelaxeqError, match="ended from outside, .* jobs=1; finished runs stay"):

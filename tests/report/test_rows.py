@@ -106,10 +106,11 @@ def result_of(net: nn.Module, *names: str) -> FitResult:
 
 def test_any_module_with_a_dict_of_paths_counts() -> None:
     field = Field(Z2(), 1, (2, 2))
-    net = nn.Sequential(Stack({"mine": FC(field, field, "mine")}), Stack({"not": nn.Linear(4, 4)}))
-    names = ("0.paths.mine", "1.paths.not.weight", "1.paths.not.bias")
+    net = nn.Sequential(Stack({"not": nn.Linear(4, 4)}), Stack({"mine": FC(field, field, "mine")}))
+    names = ("1.paths.mine", "0.paths.not.weight", "0.paths.not.bias")
     report = summary(result_of(net, *names))
-    assert [(row.name, row.path, row.share) for row in report.rows] == [("0", "mine", 1.0)]
+    (row,) = report.rows
+    assert (row.layer, row.name, row.path, row.share) == (0, "1", "mine", 1.0)
     assert [prior.name for prior in report.others] == list(names[1:])
 
 
