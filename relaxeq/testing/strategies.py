@@ -6,9 +6,10 @@ maxima, where the phase of a polyphase choice is a matter of order and not of sy
 probability 0. `features(ties=True)` draws small whole numbers instead, among which ties are common.
 """
 
+import random
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, TypeVar, final
+from functools import cache, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, final
 
 import torch
 from hypothesis import note
@@ -38,6 +39,29 @@ Size = tuple[int, int]
 Draw = Callable[..., Any]  # st.DrawFn, which cannot be checked while tests run
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def composite(function: Callable[Concatenate[Draw, P], R]) -> Callable[P, SearchStrategy[R]]:
+    """`st.composite`, leaving Python's global random state as it was.
+
+    Checks of types and shapes that sample the items of containers may be active in what is drawn,
+    and Hypothesis refuses strategies that draw from there.
+    """
+
+    @st.composite
+    @wraps(function)
+    def drawn(draw: Any, /, *args: P.args, **options: P.kwargs) -> R:
+        state = random.getstate()
+        try:
+            return function(draw, *args, **options)
+        finally:
+            random.setstate(state)
+
+    return drawn
+
+
 def planar_groups(*, points: Sequence[str] = LATTICE) -> SearchStrategy[PlanarGroup]:
     """Z2 ⋊ H for the named point groups H, those that keep the grid unless told otherwise."""
     return st.sampled_from([_planar(name) for name in points])
@@ -48,7 +72,7 @@ def groups(*, max_order: int = 24) -> SearchStrategy[FiniteGroup]:
     return st.sampled_from([group for group in _every_group() if group.order <= max_order])
 
 
-@st.composite
+@composite
 def elements(
     draw: Draw, *, group: PlanarGroup | FiniteGroup, size: Size = (4, 4)
 ) -> PlanarElement | Element:
@@ -60,7 +84,7 @@ def elements(
     return group.element((shift[0], shift[1]), draw(st.sampled_from(group.point_group.elements)))
 
 
-@st.composite
+@composite
 def representations(draw: Draw, *, group: FiniteGroup, max_dim: int = 8) -> Representation:
     """Direct sums of up to three of trivial, regular and irreducible representations."""
     known = (group.trivial, group.regular, *group.irreps)
@@ -72,7 +96,7 @@ def representations(draw: Draw, *, group: FiniteGroup, max_dim: int = 8) -> Repr
     return total
 
 
-@st.composite
+@composite
 def fields(
     draw: Draw,
     *,
@@ -88,7 +112,7 @@ def fields(
     return Field(chosen, channels, size, draw(_reps()) if rep is None else rep)
 
 
-@st.composite
+@composite
 def features(
     draw: Draw,
     *,
@@ -105,7 +129,7 @@ def features(
     return field.random(batch, generator, dtype)
 
 
-@st.composite
+@composite
 def specs(
     draw: Draw,
     *,
@@ -125,7 +149,7 @@ def specs(
     return "+".join(draw(drawn))
 
 
-@st.composite
+@composite
 def layers(
     draw: Draw,
     *,
@@ -159,7 +183,7 @@ def layers(
     return _weighted(draw, layer.to(dtype), start.group if strict else None)
 
 
-@st.composite
+@composite
 def paths(
     draw: Draw, *, max_channels: int = 2, dtype: torch.dtype = torch.float64
 ) -> tuple[Path, Field, Field]:
@@ -169,7 +193,7 @@ def paths(
     return path, layer.source, layer.target
 
 
-@st.composite
+@composite
 def linear_layers(
     draw: Draw,
     *,
@@ -214,7 +238,7 @@ class Stack(nn.Module):
         return sheets.mean((2, 3, 4))
 
 
-@st.composite
+@composite
 def networks(
     draw: Draw,
     *,

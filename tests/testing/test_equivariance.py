@@ -93,7 +93,9 @@ def test_a_stack_with_strides_is_equivariant_and_its_logits_invariant(float64: t
     image = rq.Field(P4, 3, (8, 8), rep="trivial")
     report = equivariance_error(net, image)
     assert report.fault == "layers.0.paths.F-FC"
-    assert {"layers.0", "layers.5.paths.CONV", "head"} < {entry.name for entry in report.modules}
+    names = {entry.name for entry in report.modules}
+    assert {"layers.0", "layers.5.paths.CONV", "head"} < names
+    assert not any("." in name.partition(".paths.")[2] for name in names), "a path is one module"
     for layer in net.layers:
         for name in ("F-FC", "CONV"):
             layer.paths[name].prior_variance = 0.0
@@ -186,6 +188,25 @@ def test_modules_called_twice_in_place_or_with_two_inputs(float64: torch.dtype) 
     assert [name for name in names if "." not in name] == ["conv", "relu", "gate"]
     assert "conv.paths.GCONV" in names
     assert all(e.worst.error < 1e-10 for e in report.modules[:-1])
+
+
+def test_the_worse_of_two_calls_counts(float64: torch.dtype) -> None:
+    class Ramp(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * torch.linspace(0, 1, 4)
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ramp = Ramp()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.ramp(x) + self.ramp(torch.zeros_like(x))
+
+    report = equivariance_error(Twice(), IMAGE, IMAGE)
+    assert report.fault == "ramp"
+    assert report.culprit is not None
+    assert report.culprit.worst.error > 0.1
 
 
 def test_vectors_of_any_group(float64: torch.dtype) -> None:

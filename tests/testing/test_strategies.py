@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import torch
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
@@ -19,9 +18,6 @@ from relaxeq.testing import (
     equivariance_error,
     strategies,
 )
-
-# Shape checks, active while tests run, sample the items of containers by Python's `random`.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 
 
 def smallest(strategy: SearchStrategy[Any], condition: Callable[[Any], bool]) -> Any:

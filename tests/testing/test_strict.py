@@ -18,9 +18,6 @@ from relaxeq.layers import polyphase
 from relaxeq.testing import assert_equivariant, equivariance_error, make_strict_, strategies
 from relaxeq.testing.stated import stated_group
 
-# Shape checks, active while tests run, sample the items of containers by Python's `random`.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
-
 UNIT = settings.default.max_examples if settings.default else 100
 DTYPES = st.sampled_from((torch.float64, torch.float32))
 SHARES = {"paths": 7, "layers": 7, "subgroups": 4, "networks": 3}
