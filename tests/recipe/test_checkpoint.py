@@ -3,7 +3,6 @@
 import errno
 import json
 import pickle
-import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,15 +98,6 @@ def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.fixture
-def no_room() -> Iterator[None]:
-    """No file may grow beyond 2 kB, whoever writes it: the system says no, even to root."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def stop_after(count: int, data: Pair) -> Iterator[Pair]:
     class Stop(list[Pair]):
         left = count
@@ -150,17 +140,6 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_goes_on_from_it(
     finished = run(tmp_path, objective="map")
     whole = run(None, objective="map")
     assert torch.equal(finished.net.get_parameter("weight"), whole.net.get_parameter("weight"))
-
-
-@pytest.mark.usefixtures("no_room")
-def test_a_disk_that_is_really_full_leaves_no_half_files(
-    points: Pair, options: MakeOptions, tmp_path: Path
-) -> None:
-    net = nn.Linear(2, 200)
-    with pytest.raises(CheckpointError, match=r"cannot be written: .*Free space"):
-        fit(net, [points], epochs=2, objective="map", options=options(), run_dir=tmp_path)
-    assert "checkpoint.safetensors" not in contents(tmp_path)
-    assert not [name for name in contents(tmp_path) if name not in FILES]
 
 
 def below_a_file(folder: Path) -> Path:
