@@ -1,5 +1,6 @@
 """escnn beside scikit-learn and without its optional parts; how the package may be imported."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -91,6 +92,17 @@ def test_escnn_waits_until_irreps_are_asked_for(tmp_path):
         tmp_path,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_irreps_built_for_the_first_time_print_nothing(capfd):
+    bridge.load()
+    octa = importlib.import_module("escnn.group.groups.octa")
+    ico = importlib.import_module("escnn.group.groups.ico")
+    assert octa._build_octa_irrep_picklable._verbose == 0
+    assert ico._build_ico_irrep_picklable._verbose == 0
+    # Past the disk cache, as on a new machine.
+    octa._build_octa_irrep_picklable.call(bridge.load().octa_group(), 3)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_escnn_the_error_says_how_to_install_it(monkeypatch):

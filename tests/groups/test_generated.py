@@ -70,11 +70,14 @@ def test_matrices():
     # A shear of finite order: matrices need not be orthogonal.
     sheared = groups.from_matrices([[[1, 1], [-3, -2]]])
     assert sheared == groups.cyclic(3)
-    # Entries on a border of decimal rounding.
-    t = np.array([[1, 0.0000125], [0.0078125, 2.0]])
-    turned = np.linalg.inv(t) @ np.array([[0, -1], [1, -1]]) @ t
-    flipped = np.linalg.inv(t) @ np.array([[0, 1], [1, 0]]) @ t
-    assert groups.from_matrices([turned, flipped]).order == 6
+
+
+@pytest.mark.parametrize("entry", [0.0078125, 0.25, 0.1234565, 0.123456, 1.0])
+@pytest.mark.parametrize("error", [1e-12, -1e-12])
+def test_errors_of_rounding_make_no_new_element(entry, error):
+    """Entries on a border of decimal rounding too."""
+    turn = np.array([[0, -entry], [1 / entry, -1]])
+    assert groups.from_matrices([turn, turn + error]) == groups.cyclic(3)
 
 
 def table_with(i, j, value, base=C3):

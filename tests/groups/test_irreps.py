@@ -80,6 +80,12 @@ def test_splitting_the_regular_representation(group):
     check(group.mul, irreps.split(group.mul))
 
 
+def test_whole_numbers_come_out_whole():
+    signs = groups.symmetric(5).irreps[:2]
+    assert all(set(rho.images.ravel().tolist()) <= {1.0, -1.0} for rho in signs)
+    assert signs[0].is_permutation
+
+
 def test_an_unlucky_draw_is_seen_and_repeated(monkeypatch):
     class Constant:
         def normal(self, size):

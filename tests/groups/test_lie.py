@@ -80,6 +80,14 @@ def test_elements(group):
     assert repr(group.identity).startswith(f"{group.name}[1 ")
 
 
+def test_discrete_generators_that_are_not_their_own_inverse():
+    spiral = groups.MatrixLieGroup([np.eye(2)], [[[0, -1], [1, 0]]], name="scalings and turns")
+    (turn,) = spiral.discrete_elements
+    assert ~turn != turn
+    assert ~turn @ turn == spiral.identity
+    np.testing.assert_allclose((~turn).matrix, [[0, 1], [-1, 0]], atol=1e-12)
+
+
 def test_groups_are_equal_by_their_generators():
     assert len(set(COMPACT)) == 4
     assert groups.SO2() == groups.MatrixLieGroup([[[0, -1], [1, 0]]])
