@@ -94,7 +94,8 @@ def test_files_are_tensors_and_json_and_nothing_is_pickled(
     assert [json.loads(text) for text in lines] == first.history
 
 
-def full(*_: object, **__: object) -> None:
+def full(tensors: dict[str, Tensor], path: Path, *_: object) -> None:
+    path.write_bytes(b"half of it")
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
