@@ -54,12 +54,12 @@ def test_sampled_weights_have_the_posterior_covariance_and_are_put_back(flavour)
     name = "0.paths.F-FC.theta1"
     draws = []
     generator = torch.Generator().manual_seed(0)
-    for _ in range(4000):
+    for _ in range(1000):
         with posterior.sampled(generator) as net:
             draws.append((net.get_parameter(name) - before[name]).detach().flatten())
     found = torch.cov(torch.stack(draws).mT)
     truth = dense_inverse(posterior, name)
-    assert (found - truth).norm() / truth.norm() < 0.1
+    assert (found - truth).norm() / truth.norm() < 0.2
     for key, parameter in posterior.net.named_parameters():
         assert torch.equal(parameter, before[key])
 
