@@ -1,4 +1,4 @@
-"""The command line: relaxeq demo, relaxeq report."""
+"""The command line: relaxeq demo, relaxeq report, relaxeq check."""
 
 from relaxeq.cli.app import main, run_function
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from relaxeq.cli.check import check
 from relaxeq.cli.demo import demo
 from relaxeq.cli.report import report
 from relaxeq.errors import RelaxeqError
@@ -21,6 +22,7 @@ LOOK: dict[str, Any] = {
 app = typer.Typer(no_args_is_help=True, **LOOK)
 app.command()(demo)
 app.command()(report)
+app.command()(check)
 
 
 def _show_version(wanted: bool) -> bool:

@@ -51,7 +51,7 @@ def test_no_command_shows_the_commands(call: Call) -> None:
     assert "demo" in out + err
 
 
-@pytest.mark.parametrize("command", ["demo", "report"])
+@pytest.mark.parametrize("command", ["demo", "report", "check"])
 def test_help_has_examples(call: Call, command: str) -> None:
     code, out, _ = call(command, "--help")
     assert code == 0
@@ -169,11 +169,11 @@ def test_an_interrupted_demo_ends_at_once_and_says_that_it_continues(tmp_path: P
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not list(tmp_path.glob("*/checkpoint.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=200)
     assert (process.returncode, out) == (130, "")
     assert "Stopped; the same command continues where it was." in err
     assert list(tmp_path.glob("*/checkpoint.safetensors"))

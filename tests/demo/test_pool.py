@@ -40,7 +40,7 @@ def test_an_error_ends_the_other_processes(code: str, error: type[Exception]) ->
     start = time.monotonic()
     with pytest.raises(error):
         run_all(eval, [(SLEEP,), (code,), (SLEEP,)], 2, nothing)
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 100
 
 
 def test_an_interruption_ends_them_too() -> None:
@@ -51,7 +51,7 @@ def test_an_interruption_ends_them_too() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_all(eval, [(SLEEP,), (SLEEP,)], 2, interrupt)
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 100
 
 
 KILLED = """
