@@ -111,7 +111,7 @@ def _record(path: Path, x: Tensor) -> Recorded:
 
     with tapped(path), listening(listen):
         y = path(x)
-    for name in names.values():
+    for name in _sites(path):
         if name not in calls:
             raise CheckError(
                 f"{path.label}: forward never shows {name}: write `z = tap(self, {name!r}, x, z)`."
@@ -120,7 +120,13 @@ def _record(path: Path, x: Tensor) -> Recorded:
 
 
 def _sites(path: Path) -> dict[str, Site]:
+    """The sites of all parameters but those that σ² = 0 takes out of the map, such as an ω = 0."""
     try:
-        return {full: site for full, (_, _, site) in network_sites(path).items()}
+        found = network_sites(path)
     except SiteError as error:
         raise CheckError(f"{path.label}: {error}") from error
+    return {
+        full: site
+        for full, (module, _, site) in found.items()
+        if getattr(module, "prior_variance", 1.0) != 0.0
+    }

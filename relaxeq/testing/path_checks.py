@@ -42,6 +42,7 @@ def check_path(
     it has them. Small paths only: up to 2,000 weights and entries of input and output.
     """
     work = copy.deepcopy(_small(path)).double()
+    (work.amplitudes or work).prior_variance = 1.0
     draw_weights(work, 1)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3, *work.in_shape, generator=generator, dtype=torch.float64)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import relaxeq as rq
 from relaxeq import groups
 from relaxeq.errors import EquivarianceError, RelaxeqError, SpecError
-from relaxeq.paths import FILTERS, PATHS, Path
+from relaxeq.paths import FILTERS, PATHS, Path, Sparse
 from relaxeq.shapes import Expanded, Gram, Matrix
 from relaxeq.sites import Layout, Rearranged, Site, gram_of, tap
 from relaxeq.testing import CheckError, Vectors, check_path
@@ -339,6 +339,26 @@ def test_every_path_by_its_name() -> None:
     for path in layer.paths.values():
         check_path(path, HALF_TURNS, HALF_TURNS)
         check_path(path)
+
+
+SPARSE = {
+    "anchors": Sparse(learn_omega=True, learn_anchors=True),
+    "lengthscales": Sparse("lengthscales"),
+    "a lengthscale per pair": Sparse("lengthscales", per_pair=True),
+    "interpolating": Sparse(basis="interpolating"),
+}
+
+
+@pytest.mark.parametrize("prior", SPARSE)
+@pytest.mark.parametrize("spec", ["S-FC", "S-CONV", "NS-CONV", "S-GCONV"])
+def test_sparse_paths_with_and_without_variance(spec: str, prior: str) -> None:
+    if SPARSE[prior].per_pair and spec in ("NS-CONV", "S-GCONV"):
+        return  # these have none
+    layer = rq.RelaxedLayer(HALF_TURNS, HALF_TURNS, spec, prior=SPARSE[prior], filters="full")
+    path = layer.paths[spec]
+    check_path(path, HALF_TURNS, HALF_TURNS)
+    path.prior_variance = 0.0
+    check_path(path, HALF_TURNS, HALF_TURNS)
 
 
 def test_steerable_filters() -> None:

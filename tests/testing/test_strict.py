@@ -93,6 +93,20 @@ def test_the_papers_network_is_invariant(filters: str, dtype: torch.dtype) -> No
     assert_equivariant(make_strict_(net, group), image)
 
 
+@pytest.mark.parametrize(("name", "exact"), [("C8", "p4"), ("D6", "pmm"), ("C3", "Z2")])
+def test_steerable_filters_keep_what_the_grid_keeps(name: str, exact: str) -> None:
+    group = groups.planar(name)
+    source = rq.Field(group, 1, (6, 6), rep="trivial")
+    hidden = rq.Field(group, 1, (6, 6))
+    net = nn.Sequential(
+        rq.RelaxedLayer(source, hidden, "CONV+STEER"),
+        nn.ReLU(),
+        rq.RelaxedLayer(hidden, hidden.resized((3, 3)), "STEER", stride=2),
+    )
+    make_strict_(net, group).double()
+    assert_equivariant(net, source, net[2].target, group=exact)
+
+
 P4 = groups.planar("p4")
 HIDDEN = rq.Field(P4, 2, (4, 4))
 COARSE = HIDDEN.resized((2, 2))
