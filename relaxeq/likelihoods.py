@@ -43,8 +43,11 @@ class Categorical(Likelihood):
 
     def hessian_root(self, outputs: Logits) -> Columns:
         probabilities = outputs.softmax(-1)
-        centred = torch.eye(outputs.shape[1]).to(outputs) - probabilities[:, :, None]
-        return centred * probabilities.sqrt()[:, None, :]
+        roots = probabilities.sqrt()[:, None, :]
+        columns = (torch.eye(outputs.shape[1]).to(outputs) - probabilities[:, :, None]) * roots
+        # Σ_k √p_k r_k = 0: the reflection that takes √p to the last axis leaves K−1 columns.
+        first, last = columns[:, :, :-1], columns[:, :, -1:]
+        return first - last * (roots[:, :, :-1] / (1 + roots[:, :, -1:]))
 
     def sampled_root(self, outputs: Logits, generator: torch.Generator | None) -> Columns:
         probabilities = outputs.softmax(-1)

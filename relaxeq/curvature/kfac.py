@@ -12,7 +12,7 @@ from relaxeq.curvature.collect import Collector, Fisher, Pass, Totals, check_fin
 from relaxeq.curvature.recording import Batch
 from relaxeq.errors import SiteError
 from relaxeq.likelihoods import Likelihood
-from relaxeq.sites import Site
+from relaxeq.sites import Layout, Site, add_gram
 
 
 def kfac(
@@ -57,10 +57,12 @@ class _Grams(Collector):
     def add_inputs(self, calls: list[Tensor]) -> None:
         layout = self.site.inputs
         self.rows += sum(len(x) * layout.shared(x) for x in calls)
-        self.inputs = plus(self.inputs, [layout.gram(x) for x in calls])
+        for x in calls:
+            self.inputs = plus(self.inputs, layout, x)
 
     def add_gradients(self, calls: list[Tensor]) -> None:
-        self.outputs = plus(self.outputs, [self.site.outputs.gram(g) for g in calls])
+        for g in calls:
+            self.outputs = plus(self.outputs, self.site.outputs, g)
 
     def block(self) -> KroneckerBlock:
         blocks, out, in_ = self.site.shape
@@ -82,7 +84,9 @@ class _Grams(Collector):
         check_finite(self.name, inputs, outputs)
 
 
-def plus(total: Tensor | None, terms: list[Tensor]) -> Tensor:
-    """The running total and new terms."""
-    fresh = sum(terms[1:], terms[0])
-    return fresh if total is None else total + fresh
+def plus(total: Tensor | None, layout: Layout, tensor: Tensor) -> Tensor:
+    """The running total and one more Gram."""
+    if total is None:
+        return layout.gram(tensor)
+    add_gram(total, layout, tensor)
+    return total

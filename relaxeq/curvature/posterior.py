@@ -65,10 +65,11 @@ class Posterior:
 
     @torch.no_grad()
     def _draw(self, generator: torch.Generator | None) -> None:
+        parameters = self._parameters()
         for name, (_, _, site) in self._sites().items():
             if self._fixed(name):
                 continue
-            parameter = self._parameters()[name]
+            parameter = parameters[name]
             noise = torch.randn((1, *site.shape), generator=generator, dtype=parameter.dtype)
             step = self.blocks[name].inverse_root(noise.to(parameter), self.precisions[name])
             parameter.add_(site.flat_from_blocks(step[0]).view_as(parameter))

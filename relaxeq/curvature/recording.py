@@ -1,6 +1,6 @@
 """Recording: the inputs and outputs of every site during one forward pass."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -10,7 +10,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from relaxeq.errors import DataError, NumericsError, ShapeError, SiteError
 from relaxeq.likelihoods import Likelihood
-from relaxeq.sites import Site, listening, network_sites, tapped
+from relaxeq.sites import FastCircularPad, Site, listening, network_sites, tapped
 
 Batch = Sequence[Tensor]  # (x, y): torch's DataLoader gives lists
 Sites = dict[str, tuple[nn.Module, str, Site]]
@@ -85,15 +85,29 @@ def recorded_passes(
     """A Recording per batch of the loader, checked; the network's mode is left as it is."""
     sites = network_sites(network)
     count = 0
+    formats: list[Callable[[Tensor], Tensor]] = [channels_last, Tensor.contiguous]
     for batch in loader:
         inputs, targets = checked_batch(batch, network)
-        outputs, calls = recorded(network, inputs, sites)
+        try:
+            outputs, calls = recorded(network, formats[0](inputs), sites)
+        except RuntimeError as error:
+            if len(formats) == 1 or "view size is not compatible" not in str(error):
+                raise
+            formats.pop(0)  # a forward takes .view of the pixels of an image
+            outputs, calls = recorded(network, formats[0](inputs), sites)
         likelihood.check(outputs, targets)
         _check_uncalled(outputs, sites, calls)
         count += len(inputs)
         value = float(likelihood.log_likelihood(outputs.detach(), targets))
         yield Recording(outputs, value, calls)
     check_count(count)
+
+
+def channels_last(inputs: Tensor) -> Tensor:
+    """Images with channels last in memory: torch's convolutions on a CPU are faster so."""
+    if inputs.ndim != 4 or inputs.device.type != "cpu":
+        return inputs
+    return inputs.contiguous(memory_format=torch.channels_last)
 
 
 def recorded(
@@ -107,7 +121,7 @@ def recorded(
         if (full := names.get((id(module), own))) is not None:
             calls.setdefault(full, []).append(_call(full, x, z, len(inputs)))
 
-    with torch.enable_grad(), tapped(network), listening(listen):
+    with torch.enable_grad(), tapped(network), listening(listen), FastCircularPad():
         outputs = network(inputs)
     check_outputs(outputs)
     return outputs, calls

@@ -1,8 +1,18 @@
 """Sites: where parameters meet data. The floor on which paths and curvature stand."""
 
+from relaxeq.sites.circular import FastCircularPad, circular_pad
 from relaxeq.sites.kronecker import Site
-from relaxeq.sites.layouts import Explicit, Layout, Ones, Projected, Rearranged, Summed, gram_of
-from relaxeq.sites.patches import Patches, TorusPatches
+from relaxeq.sites.layouts import (
+    Explicit,
+    Layout,
+    Ones,
+    Projected,
+    Rearranged,
+    Summed,
+    add_gram,
+    gram_of,
+)
+from relaxeq.sites.patches import Patches, PlanePatches, TorusPatches
 from relaxeq.sites.registry import (
     HasSites,
     deterministic,
@@ -17,16 +27,20 @@ from relaxeq.sites.torch_layers import bias_site
 
 __all__ = [
     "Explicit",
+    "FastCircularPad",
     "HasSites",
     "Layout",
     "Ones",
     "Patches",
+    "PlanePatches",
     "Projected",
     "Rearranged",
     "Site",
     "Summed",
     "TorusPatches",
+    "add_gram",
     "bias_site",
+    "circular_pad",
     "deterministic",
     "gram_of",
     "is_deterministic",

@@ -35,6 +35,15 @@ def gram_of(expanded: Expanded) -> Gram:
     return rows.mT @ rows
 
 
+def add_gram(total: Gram, layout: "Layout", tensor: Tensor) -> None:
+    """Add a Gram to a running total; where it is a plain product, without a second matrix."""
+    if isinstance(layout, Rearranged):
+        rows = rearrange(layout.expand(tensor), "n b s d -> b (n s) d")
+        total.baddbmm_(rows.mT, rows)
+    else:
+        total += layout.gram(tensor)
+
+
 @contextmanager
 def _fitting(pattern: str, tensor: Tensor) -> Iterator[None]:
     try:

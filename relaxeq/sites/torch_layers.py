@@ -5,7 +5,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from relaxeq.sites.kronecker import Site
 from relaxeq.sites.layouts import Layout, Ones, Rearranged, Summed
-from relaxeq.sites.patches import Patches, TorusPatches
+from relaxeq.sites.patches import Patches, PlanePatches, TorusPatches
 from relaxeq.sites.registry import register_sites
 
 
@@ -52,5 +52,7 @@ def _patches(module: _ConvNd) -> Layout:
     same = set(pad) == {kernel[0] // 2}
     if module.padding_mode == "circular" and plain and square and same:
         return TorusPatches(kernel[0])
+    if module.padding_mode == "zeros" and plain and kernel == (3, 3) and same:
+        return PlanePatches()
     mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
     return Patches(kernel, tuple(module.stride), tuple(module.dilation), pad, mode, module.groups)
