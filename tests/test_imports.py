@@ -18,6 +18,7 @@ from relaxeq.data import TensorLoader
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(file for top in ("relaxeq", "groups") for file in (ROOT / top).rglob("*.py"))
+BRIDGES = {ROOT / "relaxeq" / "interop" / "asdl.py"}  # each needs its extra, and says so
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWNERS = metadata.packages_distributions()
 
@@ -82,7 +83,7 @@ def test_all_modules_import_quietly_and_without_extras() -> None:
     modules = sorted(
         ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for file in FILES
-        if ROOT / "groups" not in file.parents
+        if ROOT / "groups" not in file.parents and file not in BRIDGES
     )
     absent = [name for name, owner in OWNERS.items() if canonicalize_name(owner[0]) in EXTRAS]
     code = (

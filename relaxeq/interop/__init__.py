@@ -1,0 +1,1 @@
+"""Bridges to other curvature libraries, each an optional extra imported by its own module."""
