@@ -5,7 +5,7 @@ from relaxeq.curvature import KroneckerBlock, exact_ggn, kfac
 from relaxeq.evidence import LBFGS, Adam, MacKay
 from relaxeq.fields import Field
 from relaxeq.layers import Lift, OrientationPool, RelaxedLayer, RelaxedLinear
-from relaxeq.recipe import FitResult, Options, fit
+from relaxeq.recipe import FitResult, Loaders, Options, fit
 from relaxeq.report import Report, summary
 from relaxeq.sites import Site, deterministic, register_sites, tap
 
@@ -16,6 +16,7 @@ __all__ = [
     "FitResult",
     "KroneckerBlock",
     "Lift",
+    "Loaders",
     "OrientationPool",
     "MacKay",
     "Options",

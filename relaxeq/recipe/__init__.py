@@ -2,6 +2,7 @@
 
 from relaxeq.recipe.fit import fit
 from relaxeq.recipe.hypergradient import EvidenceGradient, evidence_gradient
+from relaxeq.recipe.loaders import Loaders
 from relaxeq.recipe.options import Options
 from relaxeq.recipe.predict import Calibration, calibration, held_out, posterior, predict
 from relaxeq.recipe.priors import prior_groups
@@ -12,6 +13,7 @@ __all__ = [
     "EvidenceGradient",
     "FitResult",
     "LearnedPrior",
+    "Loaders",
     "Options",
     "calibration",
     "evidence_gradient",

@@ -111,6 +111,15 @@ def check_complete(seen: int, count: int, epoch: int) -> None:
         raise DataError(f"train_loader gave {seen} data in epoch {epoch}, {count} before: {AGAIN}.")
 
 
+def check_counts(updates: int, evidence: int) -> None:
+    """Both parts of `Loaders` must hold the same N data."""
+    if updates != evidence:
+        raise DataError(
+            f"Loaders.updates gives {updates} data and Loaders.evidence {evidence}: both must read "
+            "the same training data, the first perhaps augmented."
+        )
+
+
 def check_loss(net: nn.Module, loss: Tensor, inputs: Tensor) -> None:
     """Stop at a loss that is not finite, naming the first module whose output is not."""
     if torch.isfinite(loss):

@@ -24,11 +24,13 @@ from relaxeq.recipe.checkpoint import (
 from relaxeq.recipe.data import (
     check_complete,
     check_connected,
+    check_counts,
     check_loss,
     check_weights,
     evaluate,
     inspect,
 )
+from relaxeq.recipe.loaders import Loaders, as_loaders
 from relaxeq.recipe.optimizer import ProximalAdam
 from relaxeq.recipe.options import Options, check_arguments
 from relaxeq.recipe.priors import PriorGroup, prior_groups, terms_of, write_precisions
@@ -39,7 +41,7 @@ from relaxeq.recipe.seeds import Randomness, epoch_seed
 
 def fit(
     net: nn.Module,
-    train_loader: Iterable[Batch],
+    train_loader: Iterable[Batch] | Loaders,
     test_loader: Iterable[Batch] | None = None,
     epochs: int = 100,
     objective: str = "laplace",
@@ -54,14 +56,15 @@ def fit(
     (Eq. 9); "map" keeps them. The learned σ² are written to the paths. With `run_dir`, every epoch
     leaves a checkpoint and a JSON line, and a run that was stopped continues from there to the same
     numbers. The training loader must give the same N data every epoch; a loader with `set_epoch` is
-    told the epoch.
+    told the epoch. `Loaders(updates, evidence)` augments the data of the updates alone (App. F.6).
 
     Raises DataError, NumericsError, SiteError or CheckpointError; what was saved stays.
     """
     options = Options() if options is None else options
     check_arguments(net, epochs, objective, options)
-    with Randomness(train_loader, options.seed) as randomness:
-        run = _Run(net, train_loader, test_loader, epochs, objective, options, randomness)
+    loaders = as_loaders(train_loader)
+    with Randomness((loaders.updates, loaders.evidence), options.seed) as randomness:
+        run = _Run(net, loaders, test_loader, epochs, objective, options, randomness)
         folder = RunFolder(run_dir) if run_dir is not None else None
         run.train(folder)
         return run.result()
@@ -74,20 +77,20 @@ class _Run:
     def __init__(
         self,
         net: nn.Module,
-        train_loader: Iterable[Batch],
+        loaders: Loaders,
         test_loader: Iterable[Batch] | None,
         epochs: int,
         objective: str,
         options: Options,
         randomness: Randomness,
     ) -> None:
-        self.net, self.loader, self.test_loader = net, train_loader, test_loader
+        self.net, self.loaders, self.test_loader = net, loaders, test_loader
         self.epochs, self.objective, self.options = epochs, objective, options
         self.randomness = randomness
         self.likelihood = likelihood_from(options.likelihood)
         self.groups: tuple[PriorGroup, ...] = prior_groups(net)
         randomness.start(0)
-        self.count = inspect(net, train_loader, self.likelihood, "train_loader")
+        self.count = self._inspect()
         if test_loader is not None:
             inspect(net, test_loader, self.likelihood, "test_loader")
         self.initial = {group.name: group.precision for group in self.groups}
@@ -95,6 +98,14 @@ class _Run:
         self.moments: Moments = {}
         self.history: History = []
         self.optimizer = ProximalAdam(net, self.groups, self.count, options.lr)
+
+    def _inspect(self) -> int:
+        loaders = self.loaders
+        count = inspect(self.net, loaders.updates, self.likelihood, "train_loader")
+        if loaders.evidence is not loaders.updates:
+            found = inspect(self.net, loaders.evidence, self.likelihood, "Loaders.evidence")
+            check_counts(count, found)
+        return count
 
     def train(self, folder: RunFolder | None) -> None:
         if folder is not None:
@@ -128,7 +139,7 @@ class _Run:
         """One pass over the training data; the mean NLL on the way, in nats."""
         self.net.train()
         seen, total = 0, 0.0
-        for batch in self.loader:
+        for batch in self.loaders.updates:
             inputs, targets = checked_batch(batch, self.net)
             outputs = self.net(inputs)
             self.likelihood.check(outputs, targets)
@@ -162,7 +173,7 @@ class _Run:
         draws = torch.Generator(device).manual_seed(epoch_seed(self.options.seed, epoch))
         self.net.eval()
         settings = Pass(self.likelihood, fisher, draws)
-        found = estimate(self.net, self.loader, settings, self.options.curvature)
+        found = estimate(self.net, self.loaders.evidence, settings, self.options.curvature)
         check_complete(found.count, self.count, epoch + 1)
         return found
 

@@ -1,5 +1,6 @@
 """Seeds: the random numbers of an epoch depend on the seed and the epoch, on nothing before."""
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import final
 
@@ -16,15 +17,15 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 @final
 class Randomness:
-    """A context in which a run owns torch's generators and its loader's, left as they were.
+    """A context in which a run owns torch's generators and its loaders', left as they were.
 
     A loader's own generator, as in DataLoader(..., generator=g), keeps its place in the seed: other
     seeds of g give other orders. `set_epoch` of a loader or of its sampler is called.
     """
 
-    def __init__(self, loader: object, seed: int) -> None:
+    def __init__(self, loaders: Sequence[object], seed: int) -> None:
         self.seed = seed
-        self._parts = [loader, getattr(loader, "sampler", None)]
+        self._parts = [p for one in loaders for p in (one, getattr(one, "sampler", None))]
         found = [getattr(part, "generator", None) for part in self._parts]
         own = [g for g in found if isinstance(g, torch.Generator)]
         self._generators = [(g, g.initial_seed(), g.get_state()) for g in own]

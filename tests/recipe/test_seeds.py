@@ -146,7 +146,7 @@ def test_a_loader_with_its_own_generator_repeats_and_keeps_its_own_seed(
 def test_a_context_seeds_all_and_restores_all(points: Pair) -> None:
     loader = shuffled(points, seed=4)
     state = torch.get_rng_state()
-    with Randomness(loader, seed=1) as randomness:
+    with Randomness((loader,), seed=1) as randomness:
         randomness.start(5)
         first, drawn = order(loader), torch.rand(1)
         randomness.start(6)
@@ -160,7 +160,7 @@ def test_a_context_seeds_all_and_restores_all(points: Pair) -> None:
 
 def test_loaders_and_samplers_are_told_the_epoch(points: Pair) -> None:
     loader = TensorLoader(points, 10, seed=0)
-    with Randomness(loader, seed=0) as randomness:
+    with Randomness((loader,), seed=0) as randomness:
         randomness.start(7)
     assert loader.epoch == 7
 
@@ -173,7 +173,7 @@ def test_loaders_and_samplers_are_told_the_epoch(points: Pair) -> None:
     class Loader:
         sampler = Sampler()
 
-    with Randomness(Loader(), seed=0) as randomness:
+    with Randomness((Loader(),), seed=0) as randomness:
         randomness.start(3)
     assert Loader.sampler.epoch == 3
 
