@@ -8,9 +8,6 @@ also shifted at random over the whole 16×16 torus (256 places). The same networ
 marginal likelihood, and experiments/results/all_shifts.{json,md} hold what its layers kept.
 """
 
-import datetime
-import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +19,7 @@ from torch import Tensor
 import relaxeq as rq
 from relaxeq.data import TensorLoader, toy_task
 from relaxeq.demo import PRESETS, DemoConfig, Run
-from relaxeq.report import markdown_table, write_text
+from relaxeq.report import markdown_table, run_facts, save_record
 
 
 def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -54,17 +51,10 @@ def main(
     torch.set_num_threads(1)
     config = PRESETS[preset]
     reports = [learned(config, seed) for seed in range(seeds)]
-    facts = {
-        "command": " ".join(["python experiments/all_shifts.py", *sys.argv[1:]]),
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "data": "UCI digits, 8×8 on 16×16 tori, every image shifted at random",
-        "settings": config.record(),
-        "torch": torch.__version__,
-    }
+    data = "UCI digits, 8×8 on 16×16 tori, every image shifted at random"
+    facts = run_facts(data, config.record() | {"seeds": list(range(seeds))})
     rows = [[asdict(row) for row in report.rows] for report in reports]
     accuracies = [report.test_accuracy or 0.0 for report in reports]
-    record = facts | {"accuracies": accuracies, "rows": rows}
-    write_text(json.dumps(record, indent=1) + "\n", results / "all_shifts.json")
     shares = [[row.share for row in report.rows if row.path == "CONV"] for report in reports]
     lines = [
         [f"layers.{k}", *(f"{100 * share[k]:.0f} %" for share in shares)]
@@ -72,10 +62,8 @@ def main(
     ]
     lines.append(["test accuracy", *(f"{100 * value:.1f} %" for value in accuracies)])
     table = markdown_table(["share of CONV", *(f"seed {s}" for s in range(seeds))], lines)
-    head = "".join(f"- {key}: {value}\n" for key, value in facts.items())
-    write_text(
-        f"# Digits at every place of the torus\n\n{head}\n{table}", results / "all_shifts.md"
-    )
+    values = {"accuracies": accuracies, "rows": rows}
+    save_record(results / "all_shifts", "Digits at every place of the torus", facts, table, values)
     print(table)
 
 

@@ -1,29 +1,35 @@
-"""Speed of layers: medians in one run, as ratios to torch's plain convolution of the same width.
+"""Speed of layers: in one run, as ratios to torch's plain convolution of the same width.
 
-    python experiments/bench_layers.py              # a minute or two on two cores
-    python experiments/bench_layers.py --threads 1 --json layers.json
+    python experiments/bench_layers.py              # two or three minutes on two cores
 
 Each row is a forward and a backward pass (training mode, gradients of input and weights) of maps
-between regular fields of Z2 ⋊ p4. Candidates take turns, so that a busy machine slows all of them.
+between regular fields of Z2 ⋊ p4. Candidates take turns, so that a busy machine slows all of them,
+and each is divided by the convolution of its own turn; figures are medians over the turns.
+Writes experiments/results/layers.{json,md}.
+
+The floor is that convolution: Z2 ⋊ p4's weight is dense, so full filters need its products, three
+times (forward, and the gradients of input and weights). The rest is the gather of the weight.
 """
 
-import argparse
-import json
 import statistics
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from torch import Tensor, nn
 
 import relaxeq as rq
 from relaxeq import groups
 from relaxeq.layers import polyphase
 from relaxeq.paths import escnn_bridge
+from relaxeq.report import markdown_table, run_facts, save_record
 
 GROUP = groups.semidirect(groups.Z2(), groups.p4())
+PLAIN = "conv2d, circular"
 SPECS = {
     "GCONV full": ("GCONV", "full"),
     "GCONV pointwise": ("GCONV", "pointwise"),
@@ -42,6 +48,10 @@ class Shape:
     grid: int
     batch: int
 
+    def __str__(self) -> str:
+        depth = self.field.depth
+        return f"{depth} → {depth}, {self.grid}×{self.grid}, batch {self.batch}"
+
     @property
     def field(self) -> rq.Field:
         return rq.Field(GROUP, self.channels, (self.grid, self.grid))
@@ -53,9 +63,7 @@ SHAPES = (Shape(16, 32, 32), Shape(40, 8, 64), Shape(80, 4, 64))
 def candidates(shape: Shape) -> dict[str, nn.Module]:
     field, depth = shape.field, shape.field.depth
     found: dict[str, nn.Module] = {
-        "conv2d, circular": nn.Conv2d(
-            depth, depth, 3, padding=1, padding_mode="circular", bias=False
-        ),
+        PLAIN: nn.Conv2d(depth, depth, 3, padding=1, padding_mode="circular", bias=False),
         "conv2d, zeros": nn.Conv2d(depth, depth, 3, padding=1, bias=False),
     }
     for name, (spec, filters) in SPECS.items():
@@ -88,36 +96,33 @@ def step(module: nn.Module, x: Tensor) -> Callable[[], object]:
     return run
 
 
-def medians(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median milliseconds of each, in turns."""
+def in_turns(runs: dict[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
+    """Milliseconds of each run in every turn, after one turn to warm up."""
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-    for _ in range(repeats):
+    for turn in range(turns + 1):
         for name, run in runs.items():
             start = time.perf_counter()
             run()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(found) for name, found in times.items()}
+            if turn:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return times
 
 
-def of_shape(shape: Shape, repeats: int) -> dict[str, float]:
+def of_shape(shape: Shape, turns: int) -> dict[str, list[float]]:
     x = shape.field.random(shape.batch).requires_grad_()
     modules = candidates(shape)
     runs = {name: step(module, x) for name, module in modules.items()}
     runs["polyphase"] = step(Function(polyphase), x)
     layer = modules["GCONV full"]
-    with torch.no_grad():
-        once = medians({"GCONV full, forward": lambda: layer.train()(x)}, repeats)
-        once |= medians({"GCONV full, forward in eval": lambda: evaluated(layer, x)}, repeats)
-    return medians(runs, repeats) | once
+    runs["GCONV full, forward"] = lambda: forward(layer.train(), x)
+    runs["GCONV full, forward in eval"] = lambda: forward(layer, x)
+    runs["conv2d, circular, forward"] = lambda: forward(modules[PLAIN], x)
+    return in_turns(runs, turns)
 
 
-def evaluated(layer: nn.Module, x: Tensor) -> Tensor:
-    if layer.training:
-        layer.eval()
-    with torch.no_grad():
-        return layer(x)
+@torch.no_grad()
+def forward(module: nn.Module, x: Tensor) -> Tensor:
+    return module(x)
 
 
 class Function(nn.Module):
@@ -129,40 +134,58 @@ class Function(nn.Module):
         return self.function(x)
 
 
-def construction() -> float:
-    """Seconds to build Table 3's network at α = 10."""
-    start = time.perf_counter()
-    rq.models.PaperNet("F-FC+CONV+GCONV", alpha=10, group=GROUP)
-    return time.perf_counter() - start
+def construction(times: int = 5) -> list[float]:
+    """Seconds to build Table 3's network at α = 10, again and again."""
+    found = []
+    for _ in range(times):
+        start = time.perf_counter()
+        rq.models.PaperNet("F-FC+CONV+GCONV", alpha=10, group=GROUP)
+        found.append(time.perf_counter() - start)
+    return found
 
 
-def table(shape: Shape, found: dict[str, float]) -> Iterable[str]:
-    plain = found["conv2d, circular"]
-    depth, grid = shape.field.depth, shape.grid
-    yield f"{depth} → {depth} channels, {grid}×{grid}, batch {shape.batch}"
-    for name, milliseconds in found.items():
-        yield f"  {name:28} {milliseconds:9.2f} ms {milliseconds / plain:7.2f}"
+def ratios(found: dict[str, list[float]]) -> dict[str, float]:
+    """Median over the turns of each time to the plain convolution's of that turn."""
+    return {
+        name: statistics.median(a / b for a, b in zip(times, found[PLAIN], strict=True))
+        for name, times in found.items()
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    seconds = construction()
-    print(f"PaperNet F-FC+CONV+GCONV, α = 10: built in {seconds:.2f} s")
-    rows = []
-    for shape in SHAPES:
-        found = of_shape(shape, options.repeats)
-        print("\n".join(table(shape, found)), flush=True)
-        rows.append({**asdict(shape), "milliseconds": found})
-    if options.json:
-        options.json.write_text(
-            json.dumps({"construction_seconds": seconds, "shapes": rows}, indent=1)
-        )
+def table(found: dict[str, dict[str, list[float]]]) -> str:
+    shapes = list(found)
+    by_shape = {shape: ratios(times) for shape, times in found.items()}
+    lines = [
+        [
+            name,
+            *(
+                f"{by_shape[shape][name]:.2f} ({statistics.median(found[shape][name]):.1f} ms)"
+                for shape in shapes
+            ),
+        ]
+        for name in by_shape[shapes[0]]
+    ]
+    return markdown_table([f"ratio to {PLAIN} (median time)", *shapes], lines)
+
+
+def main(
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
+    turns: Annotated[int, typer.Option(min=3, help="Turns that every candidate takes.")] = 15,
+    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
+        "experiments/results"
+    ),
+) -> None:
+    torch.set_num_threads(threads)
+    built = construction()
+    found = {str(shape): of_shape(shape, turns) for shape in SHAPES}
+    facts = run_facts("random fields", {"turns": turns, "shapes": [str(s) for s in SHAPES]})
+    text = (
+        f"{table(found)}\nPaperNet F-FC+CONV+GCONV on Z2 ⋊ p4, α = 10, is built in {built[0]:.2f} s"
+        f" (median of {len(built)}: {statistics.median(built):.2f} s)."
+    )
+    values = {"construction_seconds": built, "milliseconds": found}
+    print(save_record(results / "layers", "Speed of layers", facts, text, values))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

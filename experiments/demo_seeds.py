@@ -6,19 +6,15 @@ trains (or continues) in runs/demo_seeds and writes experiments/results/demo.jso
 The exit code is 1 if one of the claims does not hold.
 """
 
-import datetime
-import platform
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 
 from relaxeq.cli import run_function
-from relaxeq.demo import PRESETS, claims, markdown, run_demo, table1_record, to_json
-from relaxeq.report import write_text
+from relaxeq.demo import PRESETS, claims, markdown, run_demo, table1_record
+from relaxeq.report import run_facts, save_record
 
 DATA = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)"
 
@@ -34,18 +30,9 @@ def main(
 ) -> None:
     config = replace(PRESETS[preset], seeds=tuple(range(seeds)))
     found = run_demo(config, out, jobs)
-    facts = {
-        "command": " ".join(["python experiments/demo_seeds.py", *sys.argv[1:]]),
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "data": DATA,
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()}, {jobs} processes of one thread",
-    }
-    write_text(to_json(facts | table1_record(found)), results / "demo.json")
-    settings = {"settings": f"{found.config.record()}, seeds 0 to {seeds - 1}, mean ± std"}
-    lines = [f"- {key}: {value}\n" for key, value in (facts | settings).items()]
-    text = "# The demo over seeds\n\n" + "".join(lines) + "\n" + markdown(found)
-    write_text(text, results / "demo.md")
+    facts = run_facts(DATA, found.config.record() | {"seeds": list(range(seeds)), "jobs": jobs})
+    stem, title = results / "demo", "The demo over seeds, mean ± standard deviation"
+    save_record(stem, title, facts, markdown(found), table1_record(found))
     raise typer.Exit(int(not all(claim.holds for claim in claims(found))))
 
 

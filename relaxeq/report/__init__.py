@@ -9,6 +9,7 @@ from relaxeq.report.picture import (
     layers_figure,
     save_figure,
 )
+from relaxeq.report.record import run_facts, save_record
 from relaxeq.report.report import Report, read_report, summary
 from relaxeq.report.rows import Row, by_layer
 from relaxeq.report.text import WIDTH, markdown_table, plain
@@ -28,7 +29,9 @@ __all__ = [
     "markdown_table",
     "plain",
     "read_report",
+    "run_facts",
     "save_figure",
+    "save_record",
     "summary",
     "write_text",
 ]
