@@ -87,12 +87,25 @@ def _verdict(network: nn.Module, field: Field, out: str, tolerance: float | None
     generator = torch.Generator().manual_seed(0)
     dtype = next((p.dtype for p in network.parameters()), torch.get_default_dtype())
     x = torch.randn(4, depth, *field.size, generator=generator, dtype=dtype)
+    _first_pass(network, x if entering is None else entering(x), x.shape)
     found: list[tuple[Any, Verdict]] = []
     for name, leaving in _outputs(network, field, out, x).items():
         probe = probed(network, entering or field, leaving, field.group, None, x)
         found.append((probe, Verdict(measured(probe, tolerance), field, name)))
     probe, best = min(found, key=lambda entry: float(entry[1].report))
     return Verdict(inspected(probe, best.report), field, best.output)
+
+
+@torch.no_grad()
+def _first_pass(network: nn.Module, x: Any, shape: tuple[int, ...]) -> None:
+    """Run a user's network once: what it cannot take is a wrong option, not a finding."""
+    try:
+        network(x)
+    except Exception as error:
+        raise ShapeError(
+            f"the network fails on an input of shape {tuple(shape)}: {error}. Give it --channels, "
+            "--size and --rep that it takes."
+        ) from error
 
 
 def _outputs(network: nn.Module, field: Field, out: str, x: Tensor) -> dict[str, Any]:

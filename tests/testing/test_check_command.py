@@ -195,6 +195,12 @@ REFUSED = {
         ("--group", "p4m", "--out", "regular"),
         "4 channels are no multiple of |H| = 8",
     ),
+    "options": (
+        "networks.py",
+        "shifts",
+        ("--channels", "3"),
+        "the network fails on an input of shape (4, 3, 6, 6): Given groups=1",
+    ),
     "shape": (
         "networks.py",
         "layer",
