@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from relaxeq.cli.console import wide_console
-from relaxeq.demo import PRESETS, run_demo, table1_record, terminal, to_json
+from relaxeq.demo import PRESETS, run_demo, table1_record, terminal
 from relaxeq.errors import SpecError
+from relaxeq.study import to_json
 
 INTERRUPTED = 130
 

@@ -1,26 +1,15 @@
 """What the toy problem must show (§6.1), as sentences that the results make true or false."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import final
 
 from relaxeq.demo.config import OBJECTIVES, SPECS, TASKS
 from relaxeq.demo.results import Results
+from relaxeq.study import ACCURACY, EVIDENCE, Claim
 
-ACCURACY, EVIDENCE = "test accuracy (%)", "log evidence (nats)"
 POINTS = 2.0
 """How far below its better parent the learned model may stay, in points of accuracy."""
 BLIND = 40.0
 """Accuracy (%) that a translation-invariant network cannot reach when quadrants count."""
-
-
-@final
-@dataclass(frozen=True)
-class Claim:
-    """A sentence with its figures, and whether it holds."""
-
-    text: str
-    holds: bool
 
 
 def claims(results: Results) -> tuple[Claim, ...]:

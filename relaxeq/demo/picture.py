@@ -4,10 +4,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from relaxeq.data import toy_task
-from relaxeq.demo.claims import ACCURACY
 from relaxeq.demo.results import Results
-from relaxeq.demo.table import SHOWN
 from relaxeq.report import FAINT, INK, add_legend, colours, draw_precisions, draw_shares
+from relaxeq.study import ACCURACY, SHOWN
 
 QUADRANTS = ("upper left", "upper right", "lower left", "lower right")
 SUM = "#555555"

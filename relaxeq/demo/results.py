@@ -1,32 +1,11 @@
 """All outcomes together: means over seeds, and the shares that layers learned."""
 
-import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
 
-from relaxeq.demo.config import DemoConfig
-from relaxeq.demo.outcome import Outcome
-from relaxeq.report import Report, by_layer
-
-Measure = Callable[[Report], float]
-
-
-@final
-@dataclass(frozen=True)
-class Figure:
-    """Mean over seeds, and their standard deviation (0 for one seed)."""
-
-    mean: float
-    std: float
-
-
-MEASURES: dict[str, Measure] = {
-    "test accuracy (%)": lambda report: 100 * (report.test_accuracy or 0.0),
-    "test NLL (nats)": lambda report: report.test_nll or 0.0,
-    "log evidence (nats)": lambda report: report.evidence,
-}
-"""What Table 1 compares; nats are per datum."""
+from relaxeq.demo.config import DemoConfig, Run
+from relaxeq.report import by_layer
+from relaxeq.study import MEASURES, Figure, Outcome, figure_of
 
 
 @final
@@ -35,9 +14,9 @@ class Results:
     """The outcomes of every run of a config."""
 
     config: DemoConfig
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Outcome[Run], ...]
 
-    def cell(self, task: str, spec: str, objective: str) -> tuple[Outcome, ...]:
+    def cell(self, task: str, spec: str, objective: str) -> tuple[Outcome[Run], ...]:
         """The outcomes of one cell of Table 1, one per seed."""
         wanted = (task, spec, objective)
         found = [o for o in self.outcomes if (o.run.task, o.run.spec, o.run.objective) == wanted]
@@ -52,7 +31,7 @@ class Results:
         """Number of parameters of a task's network."""
         return self.cell(task, spec, self.config.objectives[0])[0].report.size
 
-    def learned(self, task: str) -> tuple[Outcome, ...]:
+    def learned(self, task: str) -> tuple[Outcome[Run], ...]:
         """The networks that could choose: several paths, precisions learned by the evidence."""
         cells = [self.cell(task, spec, "laplace") for spec in self.config.specs if "+" in spec]
         return tuple(outcome for cell in cells for outcome in cell)
@@ -86,8 +65,3 @@ class Results:
             "seconds": [round(outcome.seconds, 1) for outcome in cell],
             **{name: {"mean": f.mean, "std": f.std} for name, f in figures.items()},
         }
-
-
-def figure_of(values: list[float]) -> Figure:
-    """Mean and sample standard deviation."""
-    return Figure(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)

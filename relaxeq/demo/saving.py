@@ -9,6 +9,7 @@ from relaxeq.demo.picture import results_figure
 from relaxeq.demo.results import Results
 from relaxeq.demo.table import markdown, terminal
 from relaxeq.report import plain, save_figure, write_text
+from relaxeq.study import to_json
 
 
 def save_results(results: Results, out: Path) -> None:
@@ -35,8 +36,3 @@ def table1_record(results: Results) -> dict[str, Any]:
         "table1": results.record(),
         "claims": found,
     }
-
-
-def to_json(value: Any) -> str:
-    """Indented JSON that ends with a line."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -8,16 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from relaxeq.demo.claims import claims
-from relaxeq.demo.results import MEASURES, Figure, Results
+from relaxeq.demo.results import Results
 from relaxeq.report import markdown_table
-
-SHOWN = {"map": "MAP", "laplace": "Laplace"}
-
-
-def figure_text(figure: Figure, digits: int, several: bool) -> str:
-    """The mean, and the deviation over several seeds."""
-    deviation = f" ± {figure.std:.{digits}f}" if several else ""
-    return f"{figure.mean:.{digits}f}{deviation}"
+from relaxeq.study import MEASURES, SHOWN, claims_list, claims_markdown
 
 
 def columns(results: Results) -> list[tuple[str, str]]:
@@ -35,7 +28,7 @@ def sections(results: Results) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
             (
                 task,
                 *(
-                    figure_text(results.figure(measure, task, spec, objective), digits, several)
+                    results.figure(measure, task, spec, objective).text(digits, several)
                     for objective, spec in columns(results)
                 ),
             )
@@ -59,15 +52,7 @@ def terminal(results: Results) -> RenderableType:
         table.add_row(Text(title, style="bold"))
         for number, row in enumerate(rows):
             table.add_row(f"  {row[0]}", *row[1:], end_section=number + 1 == len(rows))
-    return Group(table, Text(), _claims_list(results))
-
-
-def _claims_list(results: Results) -> Table:
-    found = Table.grid(padding=(0, 2, 0, 0))
-    for claim in claims(results):
-        mark = Text("yes", style="green") if claim.holds else Text("no", style="bold red")
-        found.add_row(mark, Text(claim.text))
-    return found
+    return Group(table, Text(), claims_list(claims(results)))
 
 
 def markdown(results: Results) -> str:
@@ -77,8 +62,7 @@ def markdown(results: Results) -> str:
         (f"{task}: {title}", *cells) for title, rows in sections(results) for task, *cells in rows
     ]
     parts = [markdown_table(head, lines), *_shares_tables(results)]
-    marks = [f"- [{'x' if claim.holds else ' '}] {claim.text}" for claim in claims(results)]
-    return "\n\n".join([*parts, "\n".join(marks)]).rstrip() + "\n"
+    return "\n\n".join([*parts, claims_markdown(claims(results))]).rstrip() + "\n"
 
 
 def _shares_tables(results: Results) -> Iterator[str]:
@@ -90,13 +74,9 @@ def _shares_tables(results: Results) -> Iterator[str]:
         rows = [
             (
                 f"{layer}",
-                *(figure_text(_percent(figures[path][layer]), 1, several) for path in paths),
+                *(figures[path][layer].percent.text(1, several) for path in paths),
             )
             for layer in range(len(next(iter(figures.values()), [])))
         ]
         if rows:
             yield markdown_table([f"{task}: layer", *(f"{path} (%)" for path in paths)], rows)
-
-
-def _percent(figure: Figure) -> Figure:
-    return Figure(100 * figure.mean, 100 * figure.std)

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from relaxeq.cli import main, run_function
-from relaxeq.demo import PRESETS, DemoConfig, Outcome, Results
+from relaxeq.demo import PRESETS, DemoConfig, Results
 from relaxeq.errors import SpecError
 from relaxeq.report import Report, Row
+from relaxeq.study import Outcome
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from relaxeq.demo import DemoConfig, Outcome, Results, Run
+from relaxeq.demo import DemoConfig, Results, Run
 from relaxeq.report import Report, Row
+from relaxeq.study import Outcome
 
 Figures = dict[tuple[str, str], tuple[float, float]]
 """(task, spec) to accuracy in [0, 1] and evidence."""
@@ -48,7 +49,9 @@ def rows_of(spec: str, shares: tuple[float, ...]) -> tuple[Row, ...]:
     )
 
 
-def outcome_of(run: Run, accuracy: float, evidence: float, shares: tuple[float, ...]) -> Outcome:
+def outcome_of(
+    run: Run, accuracy: float, evidence: float, shares: tuple[float, ...]
+) -> Outcome[Run]:
     report = Report(
         objective=run.objective,
         evidence=evidence,

@@ -13,10 +13,11 @@ from matplotlib import image
 from rich.console import Console
 
 from relaxeq.demo import DemoConfig, Results, run_demo
-from relaxeq.demo.outcome import read_outcome, train
+from relaxeq.demo.training import train
 from relaxeq.errors import CheckpointError, RelaxeqError, SpecError
 from relaxeq.recipe.checkpoint import RunFolder
 from relaxeq.report import read_report
+from relaxeq.study import read_outcome
 
 TINY = DemoConfig(alpha=1, epochs=3, burn_in=1, update_every=1, train=40, test=20, lr=0.005)
 ONE = replace(TINY, tasks=("digit",), specs=("F-FC+CONV",), objectives=("laplace",))
@@ -156,7 +157,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_errors_of_a_training_arrive_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relaxeq.demo.demo.run_all", run_here)
+    monkeypatch.setattr("relaxeq.study.running.run_all", run_here)
     folder = tmp_path / ONE.runs()[0].name
     folder.mkdir()
     (folder / "checkpoint.safetensors").write_bytes(b"damaged")
@@ -170,6 +171,6 @@ def test_a_process_that_dies_is_told_with_a_remedy(
     def die(*_: object) -> None:
         raise BrokenProcessPool
 
-    monkeypatch.setattr("relaxeq.demo.demo.run_all", die)
+    monkeypatch.setattr("relaxeq.study.running.run_all", die)
     with pytest.raises(RelaxeqError, match="ended from outside, .* jobs=1; finished runs stay"):
         run_demo(ONE, tmp_path, jobs=1, console=quiet())

@@ -3,20 +3,13 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from relaxeq.demo import (
-    Claim,
-    DemoConfig,
-    Results,
-    claims,
-    markdown,
-    table1_record,
-    terminal,
-    to_json,
-)
+from relaxeq.demo import DemoConfig, Results, claims, markdown, table1_record, terminal
 from relaxeq.report import plain
+from relaxeq.study import Claim, to_json
 
 Make = Callable[..., Results]
 THREE = DemoConfig(seeds=(0, 1, 2))
@@ -152,3 +145,9 @@ def test_the_record_is_json_with_every_cell(make: Make) -> None:
     assert all(claim["holds"] for claim in values["claims"])
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(math.nan)
+
+
+def test_results_are_values(make: Make) -> None:
+    first = make()
+    assert first == make()
+    assert first != replace(first, outcomes=first.outcomes[:1])

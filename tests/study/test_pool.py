@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from relaxeq.demo import pool
-from relaxeq.demo.pool import run_all
+from relaxeq.study import pool
+from relaxeq.study.pool import run_all
 
 SLEEP = "__import__('time').sleep(120)"
 
@@ -56,7 +56,7 @@ def test_an_interruption_ends_them_too() -> None:
 
 KILLED = """
 import os, signal, sys
-from relaxeq.demo.pool import run_all
+from relaxeq.study.pool import run_all
 
 def kill():
     if os.path.exists(sys.argv[1]):

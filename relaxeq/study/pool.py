@@ -39,7 +39,7 @@ def run_all(
 
 
 def _start_worker() -> None:
-    """One torch thread, and an end with the parent: a killed demo leaves nobody training."""
+    """One torch thread, and an end with the parent: a killed program leaves nobody training."""
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

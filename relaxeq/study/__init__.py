@@ -1,0 +1,37 @@
+"""Studies: many trainings at once, that resume, with one display, and figures over their seeds."""
+
+from relaxeq.study.claims import Claim, claims_list, claims_markdown
+from relaxeq.study.figures import (
+    ACCURACY,
+    EVIDENCE,
+    MEASURES,
+    NLL,
+    SHOWN,
+    Figure,
+    figure_of,
+)
+from relaxeq.study.files import check_settings, to_json
+from relaxeq.study.job import Job
+from relaxeq.study.outcome import REPORT, Outcome, read_outcome
+from relaxeq.study.running import check_processes, train_all
+
+__all__ = [
+    "ACCURACY",
+    "EVIDENCE",
+    "MEASURES",
+    "NLL",
+    "REPORT",
+    "SHOWN",
+    "Claim",
+    "Figure",
+    "Job",
+    "Outcome",
+    "check_processes",
+    "check_settings",
+    "claims_list",
+    "claims_markdown",
+    "figure_of",
+    "read_outcome",
+    "to_json",
+    "train_all",
+]

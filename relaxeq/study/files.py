@@ -1,0 +1,37 @@
+"""JSON of studies, and the settings that a folder of runs holds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from relaxeq.errors import CheckpointError
+from relaxeq.report import write_text
+
+
+def to_json(value: Any) -> str:
+    """Indented JSON that ends with a line."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def check_settings(settings: dict[str, Any], file: Path, name: str) -> None:
+    """Write the settings of a folder into `file`, or refuse a folder that holds other ones.
+
+    `name` is the argument that an error tells to change.
+    """
+    wanted = json.dumps(settings) + "\n"
+    if not file.exists():
+        write_text(wanted, file)
+    elif (found := file.read_text("utf-8")) != wanted:
+        raise CheckpointError(
+            f"{name}={str(file.parent)!r} holds runs with other settings"
+            f"{_difference(found, settings)}: choose another folder, or delete that one."
+        )
+
+
+def _difference(found: str, ours: dict[str, Any]) -> str:
+    try:
+        theirs = dict(json.loads(found))
+    except (TypeError, ValueError):
+        return ""
+    unequal = [key for key in ours if theirs.get(key) != ours[key]]
+    return "".join(f", {key}={theirs.get(key)!r} and not {ours[key]!r}" for key in unequal)
