@@ -6,7 +6,7 @@ from relaxeq.evidence import LBFGS, Adam, MacKay
 from relaxeq.fields import Field
 from relaxeq.layers import Lift, OrientationPool, RelaxedLayer, RelaxedLinear
 from relaxeq.recipe import FitResult, Loaders, Options, fit
-from relaxeq.report import Report, summary
+from relaxeq.report import Report, plot_sparse, summary
 from relaxeq.sites import Site, deterministic, register_sites, tap
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "groups",
     "kfac",
     "models",
+    "plot_sparse",
     "register_sites",
     "summary",
     "tap",

@@ -15,6 +15,7 @@ from relaxeq.paths.linear_spec import LINEAR, LINEAR_PATHS, LinearFrame
 from relaxeq.paths.notation import Notation
 from relaxeq.paths.separable import StagedConv, depthwise_separable_conv, separable_conv
 from relaxeq.paths.space import Space, Vectors
+from relaxeq.paths.sparse_basis import Basis
 from relaxeq.paths.sparse_cayley import SparseCayley
 from relaxeq.paths.sparse_conv import SparseConv
 from relaxeq.paths.sparse_fc import SparseFC
@@ -33,6 +34,7 @@ __all__ = [
     "LINEAR_PATHS",
     "PATHS",
     "AnchorFit",
+    "Basis",
     "BasisMap",
     "Bias",
     "CayleyConv",

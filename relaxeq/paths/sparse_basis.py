@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from relaxeq.paths.anchors import Anchors, Places, placed_anchors
+from relaxeq.paths.anchors import Anchors, Floats, Places, placed_anchors
 from relaxeq.paths.exact import Exact
 from relaxeq.paths.sparse_options import Sparse
 
@@ -31,8 +31,17 @@ class Basis(nn.Module, ABC):
 
     def __init__(self, places: Places, anchors: Anchors) -> None:
         super().__init__()
-        self.start = anchors.z
+        self.places, self.anchors = places, anchors
         self.to_places = Distances(places, anchors)
+
+    @property
+    def start(self) -> Floats:
+        """Where the anchors lay first, (M, 2)."""
+        return self.anchors.z
+
+    def at(self, places: Places) -> "Basis":
+        """The same functions on other places of the same plane or torus, in float64."""
+        return type(self)(places, self.anchors).double()
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from relaxeq.report.picture import (
 from relaxeq.report.record import run_facts, save_record
 from relaxeq.report.report import Report, read_report, summary
 from relaxeq.report.rows import Row, by_layer
+from relaxeq.report.sparse_picture import plot_sparse, sparse_figure
 from relaxeq.report.text import WIDTH, markdown_table, plain
 
 __all__ = [
@@ -28,10 +29,12 @@ __all__ = [
     "layers_figure",
     "markdown_table",
     "plain",
+    "plot_sparse",
     "read_report",
     "run_facts",
     "save_figure",
     "save_record",
+    "sparse_figure",
     "summary",
     "write_text",
 ]
