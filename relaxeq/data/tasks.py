@@ -1,5 +1,6 @@
 """Image tasks: which data, how many of them, and what is done to them, as one value."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
@@ -20,12 +21,13 @@ class Sets:
     """Training and test data of a task, and what a network must know of them.
 
     x (n, channels, h, w), float32 of mean 0 and variance 1 per channel over the training set, and
-    y (n,) in 0..classes-1. `black` is what an empty pixel has become, per channel.
+    y (n,) in 0..outputs-1, or (n, outputs) for regression. `black` is what an empty pixel has
+    become, per channel.
     """
 
     train: TensorDataset
     test: TensorDataset
-    classes: int
+    outputs: int
     black: tuple[float, ...]
 
     @property
@@ -40,9 +42,21 @@ class Sets:
         return int(shape[2]), int(shape[3])
 
 
+class Task(ABC):
+    """Data to learn from, as a value that names them."""
+
+    @abstractmethod
+    def load(self, seed: int = 0) -> Sets:
+        """The data of a seed, the same at every call."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What they are, in words for a table."""
+
+
 @final
 @dataclass(frozen=True)
-class ImageTask:
+class ImageTask(Task):
     """Images of a named source after some transforms, standardised (App. F.5).
 
     `train` and `test` say how many to draw from the source's own parts, None for all; `root` is
@@ -61,6 +75,16 @@ class ImageTask:
         Raises DataError when there are too few images, or files are missing or damaged.
         """
         return _made(self, seed)
+
+    def describe(self) -> str:
+        parts = load_images(self.source, self.root)
+        whole = [len(part[1]) for part in parts]
+        used = [n if c is None else c for n, c in zip(whole, (self.train, self.test), strict=True)]
+        changes = "".join(f", {transform}" for transform in self.transforms)
+        return (
+            f"{used[0]:,} to train and {used[1]:,} to test on, of {self.source} with "
+            f"{whole[0]:,} and {whole[1]:,}{changes}"
+        )
 
 
 @lru_cache(maxsize=2)

@@ -10,7 +10,7 @@ from relaxeq.report.picture import (
     save_figure,
 )
 from relaxeq.report.record import run_facts, save_record
-from relaxeq.report.report import Report, read_report, summary
+from relaxeq.report.report import Report, read_report, report_from, summary
 from relaxeq.report.rows import Row, by_layer
 from relaxeq.report.sparse_picture import plot_sparse, sparse_figure
 from relaxeq.report.text import WIDTH, markdown_table, plain
@@ -31,6 +31,7 @@ __all__ = [
     "plain",
     "plot_sparse",
     "read_report",
+    "report_from",
     "run_facts",
     "save_figure",
     "save_record",

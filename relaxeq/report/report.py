@@ -1,6 +1,7 @@
 """Report: the learned symmetry of a network, to print, save, plot and compare."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
@@ -55,9 +56,13 @@ class Report:
     def __rich__(self) -> RenderableType:
         return renderable(self.headline, self.rows, self.others, self.warnings)
 
+    def record(self) -> dict[str, Any]:
+        """The report as JSON values, which `report_from` takes back."""
+        return dict(_encode(asdict(self)))
+
     def to_json(self, path: PathLike | None = None) -> str:
         """The report as JSON text, which `read_report` reads; written to `path` if given."""
-        text = json.dumps(_encode(asdict(self)), indent=2, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(self.record(), indent=2, allow_nan=False, ensure_ascii=False)
         return write_text(text + "\n", path)
 
     def to_markdown(self, path: PathLike | None = None) -> str:
@@ -93,7 +98,7 @@ def summary(result: FitResult) -> Report:
 def read_report(path: PathLike) -> Report:
     """The report that `Report.to_json` wrote. Raises CheckpointError for any other file."""
     try:
-        return _report_from(json.loads(Path(path).read_text("utf-8")))
+        return report_from(json.loads(Path(path).read_text("utf-8")))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"path={str(path)!r} holds no report ({error}): give a file that "
@@ -101,11 +106,12 @@ def read_report(path: PathLike) -> Report:
         ) from error
 
 
-def _report_from(values: Any) -> Report:
+def report_from(values: Mapping[str, Any]) -> Report:
+    """The inverse of `Report.record`."""
     rows = tuple(Row(**_decode(row)) for row in values["rows"])
     others = tuple(LearnedPrior(**_decode(prior)) for prior in values["others"])
     warnings = tuple(values["warnings"])
-    return Report(**values | {"rows": rows, "others": others, "warnings": warnings})
+    return Report(**dict(values) | {"rows": rows, "others": others, "warnings": warnings})
 
 
 def _encode(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Studies: many trainings at once, that resume, with one display, and figures over their seeds."""
 
+from relaxeq.study.cell import Cell, check_cell, train_cell
 from relaxeq.study.claims import Claim, claims_list, claims_markdown
 from relaxeq.study.figures import (
     ACCURACY,
@@ -12,8 +13,10 @@ from relaxeq.study.figures import (
 )
 from relaxeq.study.files import check_settings, to_json
 from relaxeq.study.job import Job
+from relaxeq.study.network import Network, Paper
 from relaxeq.study.outcome import REPORT, Outcome, read_outcome
 from relaxeq.study.running import check_processes, train_all
+from relaxeq.study.training import Training
 
 __all__ = [
     "ACCURACY",
@@ -22,10 +25,15 @@ __all__ = [
     "NLL",
     "REPORT",
     "SHOWN",
+    "Cell",
     "Claim",
     "Figure",
     "Job",
+    "Network",
     "Outcome",
+    "Paper",
+    "Training",
+    "check_cell",
     "check_processes",
     "check_settings",
     "claims_list",
@@ -34,4 +42,5 @@ __all__ = [
     "read_outcome",
     "to_json",
     "train_all",
+    "train_cell",
 ]

@@ -136,14 +136,14 @@ def test_a_task_is_standardised_by_its_training_images() -> None:
     assert float(x.std(correction=0)) == pytest.approx(1, abs=1e-5)
     assert abs(float(sets.test.tensors[0].mean())) > 1e-6
     assert float(x.min()) == pytest.approx(sets.black[0])
-    assert (sets.classes, sets.channels, sets.size) == (10, 1, (16, 16))
+    assert (sets.outputs, sets.channels, sets.size) == (10, 1, (16, 16))
     assert task.load(1) is sets
     assert not torch.equal(task.load(2).train.tensors[0], x)
 
 
 def test_quadrants_have_four_times_the_classes() -> None:
     sets = ImageTask("digits", (InQuadrant("digit+quadrant", (16, 16)),), train=200, test=9).load()
-    assert sets.classes == 40
+    assert sets.outputs == 40
     assert int(sets.train.tensors[1].max()) >= 30
 
 

@@ -1,0 +1,67 @@
+"""A cell of a table: a network, data and an objective, trained for one seed."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+import torch
+
+from relaxeq.data import Task
+from relaxeq.recipe import fit
+from relaxeq.report import summary
+from relaxeq.study.files import check_settings
+from relaxeq.study.job import Job
+from relaxeq.study.network import Network
+from relaxeq.study.outcome import REPORT
+from relaxeq.study.training import Training
+
+SETTINGS = "settings.json"
+
+
+@final
+@dataclass(frozen=True)
+class Cell:
+    """One training of a table, in the row and column that it belongs to."""
+
+    row: str
+    column: str
+    network: Network
+    task: Task
+    training: Training
+    objective: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        words = (self.row, self.column, self.objective, f"seed{self.seed}")
+        return "_".join(re.sub(r"[^\w+,.-]+", "-", word).strip("-") for word in words).lower()
+
+    def job(self, out: Path) -> Job["Cell"]:
+        """The training in its folder below `out`."""
+        length = self.training.epochs * self.network.cost
+        cost = length * (1.5 if self.objective == "laplace" else 1.0)
+        return Job(self, out / self.name, self.training.epochs, cost)
+
+
+def check_cell(cell: Cell, folder: Path) -> None:
+    """Say in `folder` which cell it holds, or raise CheckpointError if it holds another one."""
+    check_settings({"cell": repr(replace(cell, row="", column=""))}, folder / SETTINGS, "folder")
+
+
+def train_cell(cell: Cell, folder: Path, progress: bool = False) -> None:
+    """Train the cell in `folder`, or continue it there; its report is written last.
+
+    Raises CheckpointError for a folder of other settings, and what `relaxeq.fit` raises.
+    """
+    check_cell(cell, folder)
+    sets = cell.task.load(cell.seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(cell.seed)
+        net = cell.network.build(sets)
+    train, test = cell.training.loaders(sets, cell.seed)
+    options = cell.training.options(cell.seed, progress)
+    epochs, objective = cell.training.epochs, cell.objective
+    result = fit(net, train, test, epochs, objective, options, run_dir=folder)
+    summary(result).to_json(folder / REPORT)

@@ -1,0 +1,51 @@
+"""The page of a table: a section for every block, with its claims."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.markdown import Markdown
+from rich.text import Text
+
+from relaxeq.study import claims_list, claims_markdown
+from relaxeq.tables.blocks import Block
+from relaxeq.tables.table import Table
+
+
+def page(table: Table, blocks: tuple[Block, ...]) -> str:
+    """Markdown of all blocks."""
+    return "\n\n".join([f"# {table.title}", *(_section(table, block) for block in blocks)]) + "\n"
+
+
+def _section(table: Table, block: Block) -> str:
+    head = f"## Preset {block.preset}: {', '.join(block.results.columns)}"
+    facts = "\n".join(f"- {line}" for line in _facts(block))
+    parts = [found for make in table.sections if (found := make(table, block.results))]
+    marks = claims_markdown(table.claims(block.results))
+    return "\n\n".join([head, facts, *parts, marks])
+
+
+def _facts(block: Block) -> Iterator[str]:
+    for line in block.data:
+        yield f"data: {line}"
+    yield "settings: " + ", ".join(f"{key} {value}" for key, value in _flat(block.settings))
+    seeds = sorted({entry.seed for entry in block.results.entries})
+    minutes = sum(entry.seconds for entry in block.results.entries) / 60
+    yield f"seeds: {', '.join(map(str, seeds))}; {minutes:.0f} minutes of one thread in all"
+    for run in block.runs:
+        yield f"{run['date']}: `{run['command']}`, torch {run['torch']}"
+
+
+def _flat(settings: object) -> Iterator[tuple[str, object]]:
+    assert isinstance(settings, dict)
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value)
+        else:
+            yield key, value
+
+
+def terminal(table: Table, block: Block) -> RenderableType:
+    """The block's parts and claims, for a rich console."""
+    parts = [found for make in table.sections if (found := make(table, block.results))]
+    head = Text(table.title, style="bold")
+    return Group(head, *map(Markdown, parts), Text(), claims_list(table.claims(block.results)))

@@ -1,0 +1,63 @@
+"""Table: what a table of the paper trains, shows and claims."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import final
+
+from relaxeq.data import Task
+from relaxeq.errors import SpecError
+from relaxeq.study import Cell, Claim, Network
+from relaxeq.tables.preset import NAMES, OBJECTIVES, Preset
+from relaxeq.tables.results import Key, Results
+
+Section = Callable[["Table", Results], str]
+"""A part of a page: markdown, empty where it does not apply."""
+
+Printed = Mapping[Key, Mapping[str, float]]
+"""The paper's figures: cell ↦ measure ↦ value."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table as a value: every network on every task by every objective, a cell each.
+
+    name       "1", or a word
+    rows       networks by label, at a preset
+    columns    tasks by label, at a preset
+    printed    the paper's figures
+    claims     what must hold, judged from the results
+    sections   the parts of its page
+    """
+
+    name: str
+    title: str
+    presets: Mapping[str, Preset]
+    rows: Callable[[Preset], Mapping[str, Network]]
+    columns: Callable[[Preset], Mapping[str, Task]]
+    claims: Callable[[Results], tuple[Claim, ...]]
+    sections: tuple[Section, ...]
+    printed: Printed
+    objectives: tuple[str, ...] = OBJECTIVES
+
+    @property
+    def stem(self) -> str:
+        """Name of its files."""
+        return f"table{self.name}" if self.name.isdigit() else self.name
+
+    def preset(self, name: str) -> Preset:
+        """The preset of that name. Raises SpecError for another one."""
+        if name not in self.presets:
+            raise SpecError(f"preset={name!r} must be one of {', '.join(NAMES)}.")
+        return self.presets[name]
+
+    def cells(self, preset: Preset) -> tuple[Cell, ...]:
+        """All trainings, the longest first, so that several processes end at about one time."""
+        cells = [
+            Cell(row, column, network, task, preset.training, objective, seed)
+            for seed in preset.seeds
+            for column, task in self.columns(preset).items()
+            for row, network in self.rows(preset).items()
+            for objective in self.objectives
+        ]
+        return tuple(cells)

@@ -1,0 +1,79 @@
+"""Table 1: symmetry that fits the task (§6.1)."""
+
+from collections.abc import Iterator
+
+from relaxeq.data import ImageTask, InQuadrant
+from relaxeq.study import ACCURACY, Claim, Paper, Training
+from relaxeq.tables.claims import laplace_beats_map, within_a_point
+from relaxeq.tables.preset import Preset
+from relaxeq.tables.results import Results
+from relaxeq.tables.sections import layers, ranges, scores
+from relaxeq.tables.table import Table
+
+STRICT, PARTIAL = "digit", "digit+quadrant"
+SPECS = ("FC", "CONV", "F-FC+CONV")
+BLIND = 40.0
+"""Accuracy (%) that a translation-invariant network cannot reach when quadrants count."""
+
+PRESETS = {
+    "smoke": Preset(("digits",), 16, 0.1, 100, 50, Training(3, burn_in=1, update_every=1, steps=5)),
+    "cpu": Preset(
+        ("mnist",), 16, 0.4, 2000, 2000, Training(60, lr=0.005, burn_in=6, update_every=3)
+    ),
+    "paper": Preset(("mnist",), 32, 1.0, None, None, Training(1000)),
+}
+
+
+def rows(preset: Preset) -> dict[str, Paper]:
+    """The three networks."""
+    return {spec: Paper(spec, preset.alpha(10)) for spec in SPECS}
+
+
+def columns(preset: Preset) -> dict[str, ImageTask]:
+    """The two tasks, on the first data set."""
+    size = (preset.size, preset.size)
+    root = None if preset.data[0] == "digits" else preset.root
+    return {
+        name: ImageTask(preset.data[0], (InQuadrant(name, size),), preset.train, preset.test, root)
+        for name in (STRICT, PARTIAL)
+    }
+
+
+def claims(results: Results) -> tuple[Claim, ...]:
+    """Learned symmetry is as good as the right one, and CONV is blind to quadrants."""
+    found = [
+        claim
+        for column in (STRICT, PARTIAL)
+        for claim in within_a_point(results, column, "F-FC+CONV", ("FC", "CONV"))
+    ]
+    return (*found, *_blind(results), *laplace_beats_map(results))
+
+
+def _blind(results: Results) -> Iterator[Claim]:
+    mean = results.mean(ACCURACY, ("CONV", PARTIAL, "laplace"))
+    if mean is not None:
+        text = f"{PARTIAL}: CONV cannot see the quadrant and stays below {BLIND:g} %"
+        yield Claim(f"{text}, at {mean:.1f} %", mean < BLIND)
+
+
+TABLE1 = Table(
+    name="1",
+    title="Table 1: symmetry that fits the task",
+    presets=PRESETS,
+    rows=rows,
+    columns=columns,
+    claims=claims,
+    sections=(scores, ranges, layers),
+    printed={
+        ("FC", STRICT, "map"): {ACCURACY: 95.73},
+        ("CONV", STRICT, "map"): {ACCURACY: 99.38},
+        ("FC", STRICT, "laplace"): {ACCURACY: 97.04},
+        ("CONV", STRICT, "laplace"): {ACCURACY: 99.23},
+        ("F-FC+CONV", STRICT, "laplace"): {ACCURACY: 98.86},
+        ("FC", PARTIAL, "map"): {ACCURACY: 95.10},
+        ("CONV", PARTIAL, "map"): {ACCURACY: 24.68},
+        ("FC", PARTIAL, "laplace"): {ACCURACY: 95.46},
+        ("CONV", PARTIAL, "laplace"): {ACCURACY: 24.50},
+        ("F-FC+CONV", PARTIAL, "laplace"): {ACCURACY: 99.00},
+    },
+)
