@@ -33,5 +33,9 @@ class CheckpointError(RelaxeqError, OSError):
     """A run folder or checkpoint cannot be written, read or matched to the network."""
 
 
+class EvidenceWarning(UserWarning):
+    """The evidence is computed, but means less than a reader may think."""
+
+
 class EquivarianceError(RelaxeqError, AssertionError):
     """A module that should be equivariant is not."""

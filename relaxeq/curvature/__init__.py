@@ -11,7 +11,9 @@ from relaxeq.curvature.collect import Fisher, Pass
 from relaxeq.curvature.exact import exact_ggn
 from relaxeq.curvature.flavours import FLAVOURS, Estimate, check_flavour, estimate
 from relaxeq.curvature.kfac import kfac
+from relaxeq.curvature.normalisation import warn_of_normalisation
 from relaxeq.curvature.posterior import Posterior
+from relaxeq.curvature.precision import wide
 from relaxeq.curvature.recording import Batch, checked_batch
 
 __all__ = [
@@ -31,4 +33,6 @@ __all__ = [
     "estimate",
     "exact_ggn",
     "kfac",
+    "warn_of_normalisation",
+    "wide",
 ]

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar, final
 import torch
 from torch import Tensor, nn
 
+from relaxeq.curvature.precision import no_autocast, wide
 from relaxeq.curvature.recording import Batch, Recording, recorded_passes
 from relaxeq.errors import NumericsError, SpecError
 from relaxeq.likelihoods import Likelihood, likelihood_from
@@ -79,16 +80,16 @@ def collect(
 
 
 def _feed(recording: Recording, root: Root, collectors: Mapping[str, Collector]) -> None:
-    with torch.no_grad():
-        columns = root(recording.outputs)
+    with torch.no_grad(), no_autocast(recording.outputs):
+        columns = root(wide(recording.outputs))
         for name, calls in recording.calls.items():
-            collectors[name].add_inputs([call.x for call in calls])
+            collectors[name].add_inputs([wide(call.x) for call in calls])
     last = columns.shape[2] - 1
     for k in range(last + 1):
         gradients = recording.gradients(columns[:, :, k], keep=k < last)
-        with torch.no_grad():
+        with torch.no_grad(), no_autocast(recording.outputs):
             for name, found in gradients.items():
-                collectors[name].add_gradients(found)
+                collectors[name].add_gradients([wide(g) for g in found])
 
 
 def check_finite(name: str, *sums: Tensor) -> None:

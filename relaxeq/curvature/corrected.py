@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from relaxeq.curvature.blocks import CorrectedBlock, DiagonalBlock
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
 from relaxeq.curvature.kfac import kronecker
+from relaxeq.curvature.precision import wide
 from relaxeq.curvature.recording import Batch
 from relaxeq.sites import Site
 
@@ -44,8 +45,9 @@ def _squares(
 ) -> "tuple[dict[str, _Squares], Totals]":
     def make(name: str, site: Site, parameter: Tensor) -> _Squares:
         rotation = bases.get(name)
-        turned = None if rotation is None else tuple(q.to(parameter) for q in rotation)
-        return _Squares(site, turned, parameter.new_zeros(site.shape))  # type: ignore[arg-type]
+        sums = wide(parameter).new_zeros(site.shape)
+        turned = None if rotation is None else tuple(q.to(sums) for q in rotation)
+        return _Squares(site, turned, sums)  # type: ignore[arg-type]
 
     squares, totals = collect(net, loader, settings, make)
     for name, found in squares.items():

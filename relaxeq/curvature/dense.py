@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from relaxeq.curvature.blocks import DenseBlock
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
+from relaxeq.curvature.precision import wide
 from relaxeq.curvature.recording import Batch
 from relaxeq.errors import SpecError
 from relaxeq.sites import Site
@@ -36,7 +37,7 @@ def _made(name: str, site: Site, parameter: Tensor) -> "_Outers":
             f"parameter {name!r} has {size} entries; exact blocks take at most {LIMIT}. Use "
             "'corrected' or 'kfac', or a smaller network."
         )
-    return _Outers(site, parameter.new_zeros(size, size))
+    return _Outers(site, wide(parameter).new_zeros(size, size))
 
 
 @final

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from relaxeq.curvature.precision import wide
 from relaxeq.curvature.recording import Batch, check_count, check_outputs, checked_batch
 from relaxeq.errors import SpecError
 from relaxeq.likelihoods import Likelihood, likelihood_from
@@ -32,7 +33,7 @@ def exact_ggn(
                 f"parameter {name!r} has {parameter.numel()} entries; exact_ggn forms a dense "
                 f"matrix and takes at most {LIMIT}. Use kfac, or a smaller network."
             )
-    total = {name: p.new_zeros(p.numel(), p.numel()) for name, p in named.items()}
+    total = {name: wide(p).new_zeros(p.numel(), p.numel()) for name, p in named.items()}
     count = 0
     for batch in loader:
         inputs, targets = checked_batch(batch, net)
@@ -57,12 +58,12 @@ def _add_datum(
 ) -> None:
     outputs = net(datum)
     with torch.no_grad():
-        columns = likelihood.hessian_root(outputs)[0]
+        columns = likelihood.hessian_root(wide(outputs))[0].to(outputs)
     for column in columns.mT:
         gradients = torch.autograd.grad(
             outputs[0], list(named.values()), column, retain_graph=True, allow_unused=True
         )
         for name, gradient in zip(named, gradients, strict=True):
             if gradient is not None:
-                flat = gradient.reshape(-1)
+                flat = wide(gradient).reshape(-1)
                 total[name] += torch.outer(flat, flat)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from relaxeq.curvature.blocks import KroneckerBlock
 from relaxeq.curvature.collect import Collector, Fisher, Pass, Totals, check_finite, collect
+from relaxeq.curvature.normalisation import warn_of_normalisation
 from relaxeq.curvature.recording import Batch
 from relaxeq.errors import SiteError
 from relaxeq.likelihoods import Likelihood
@@ -29,9 +30,11 @@ def kfac(
     `fisher="exact"` uses all columns of Λ½ (one backward pass per class), "mc" one label drawn from
     the model per datum (one backward pass; pass `generator` to repeat it). Parameters that do not
     require grad are left out; those without a site raise SiteError. The network's train/eval mode
-    is used as it is.
+    is used as it is: `net.eval()` first gives the curvature of the network that predicts.
     """
-    return kronecker(net, loader, Pass(likelihood, fisher, generator))[0]
+    blocks, _ = kronecker(net, loader, Pass(likelihood, fisher, generator))
+    warn_of_normalisation(net)
+    return blocks
 
 
 def kronecker(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature.blocks import Block
+from relaxeq.curvature.precision import no_autocast, wide
 from relaxeq.curvature.recording import Recording, recorded
 from relaxeq.shapes import Logits
 from relaxeq.sites import Site, network_sites
@@ -33,21 +34,21 @@ class Posterior:
         outputs, calls = recorded(self.net, inputs, dict(self._sites()))
         recording = Recording(outputs, 0.0, calls)
         size = outputs.shape[1]
-        total = outputs.new_zeros(len(outputs), size, size)
+        total = wide(outputs).new_zeros(len(outputs), size, size)
         columns = [torch.eye(size).to(outputs)[k].expand_as(outputs) for k in range(size)]
         rows = [recording.gradients(column, keep=True) for column in columns]
-        with torch.no_grad():
+        with torch.no_grad(), no_autocast(outputs):
             for name, (_, _, site) in self._sites().items():
                 if name not in calls or self._fixed(name):
                     continue
                 roots = [self._root(name, site, recording, row[name]) for row in rows]
                 stacked = torch.stack(roots, 1).flatten(2)  # (n, out, P)
                 total += stacked @ stacked.mT
-        return outputs.detach(), total
+        return wide(outputs.detach()), total
 
     def _root(self, name: str, site: Site, recording: Recording, row: list[Tensor]) -> Tensor:
         pairs = zip(recording.calls[name], row, strict=True)
-        gradients = [site.sample_gradients(call.x, g) for call, g in pairs]
+        gradients = [site.sample_gradients(wide(call.x), wide(g)) for call, g in pairs]
         whole = torch.stack(gradients).sum(0)
         return self.blocks[name].inverse_root(whole, self.precisions[name])
 

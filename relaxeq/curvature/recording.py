@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from relaxeq.curvature.precision import wide
 from relaxeq.errors import DataError, NumericsError, ShapeError, SiteError
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import FastCircularPad, Site, listening, network_sites, tapped
@@ -55,14 +56,47 @@ class Recording:
             return {
                 name: [torch.zeros_like(c.z) for c in calls] for name, calls in self.calls.items()
             }
-        found = torch.autograd.grad(
-            self.outputs, list(edges.values()), column, retain_graph=keep, allow_unused=True
-        )
+        found = _gradients(self.outputs, list(edges.values()), column.to(self.outputs), keep)
         by_key = dict(zip(edges, found, strict=True))
         return {
             name: [_or_zero(by_key.get(call.key), call.z) for call in calls]
             for name, calls in self.calls.items()
         }
+
+
+def _gradients(
+    outputs: Tensor,
+    wanted: Sequence[Tensor] | Sequence[GradientEdge],
+    column: Tensor,
+    keep: bool,
+) -> tuple[Tensor | None, ...]:
+    try:
+        return torch.autograd.grad(outputs, wanted, column, retain_graph=keep, allow_unused=True)
+    except RuntimeError as error:
+        if "use_reentrant" not in str(error):
+            raise
+        raise _reentrant_error() from error
+
+
+def _reentrant_error() -> SiteError:
+    return SiteError(
+        "network uses torch.utils.checkpoint with use_reentrant=True, in which no gradient reaches "
+        "the sites: write use_reentrant=False."
+    )
+
+
+def _is_reentrant(outputs: Tensor) -> bool:
+    """Whether a part of the graph is a checkpoint that hides what is inside."""
+    waiting, seen = [outputs.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() == "CheckpointFunctionBackward":
+            return True
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+    return False
 
 
 def _or_zero(gradient: Tensor | None, like: Tensor) -> Tensor:
@@ -98,7 +132,7 @@ def recorded_passes(
         likelihood.check(outputs, targets)
         _check_uncalled(outputs, sites, calls)
         count += len(inputs)
-        value = float(likelihood.log_likelihood(outputs.detach(), targets))
+        value = float(likelihood.log_likelihood(wide(outputs.detach()), targets))
         yield Recording(outputs, value, calls)
     check_count(count)
 
@@ -130,13 +164,15 @@ def recorded(
 def _check_uncalled(outputs: Tensor, sites: Sites, calls: dict[str, list[Call]]) -> None:
     """A parameter whose module was not called must not touch the outputs in another way."""
     silent = {
-        name: m.get_parameter(own) for name, (m, own, _) in sites.items() if name not in calls
+        name: m.get_parameter(own)
+        for name, (m, own, _) in sites.items()
+        if all(call.edge is None for call in calls.get(name, []))
     }
     if not silent or not outputs.requires_grad:
         return
-    found = torch.autograd.grad(
-        outputs.sum(), list(silent.values()), retain_graph=True, allow_unused=True
-    )
+    if _is_reentrant(outputs):
+        raise _reentrant_error()
+    found = _gradients(outputs, list(silent.values()), torch.ones_like(outputs), keep=True)
     for name, gradient in zip(silent, found, strict=True):
         if gradient is not None:
             raise SiteError(

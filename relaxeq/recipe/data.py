@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature import Batch, checked_batch
+from relaxeq.curvature import Batch, checked_batch, wide
 from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError, SiteError
 from relaxeq.likelihoods import Categorical, Likelihood
 
@@ -58,7 +58,7 @@ def _named(name: str) -> Iterator[None]:
 def _one_output(net: nn.Module, inputs: Tensor) -> Tensor:
     mode = net.training
     try:
-        outputs: Tensor = net.eval()(inputs[:1])
+        outputs = wide(net.eval()(inputs[:1]))
     except RelaxeqError:
         raise
     except (RuntimeError, ValueError, IndexError) as error:
@@ -88,7 +88,7 @@ def evaluate(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood) ->
     count, total, right = 0, 0.0, 0
     for batch in loader:
         inputs, targets = checked_batch(batch, net)
-        outputs = net(inputs)
+        outputs = wide(net(inputs))
         likelihood.check(outputs, targets)
         count += len(inputs)
         loss = -likelihood.log_likelihood(outputs, targets)

@@ -9,7 +9,16 @@ from typing import Any, final
 import torch
 from torch import nn
 
-from relaxeq.curvature import Batch, Estimate, Fisher, Pass, checked_batch, estimate
+from relaxeq.curvature import (
+    Batch,
+    Estimate,
+    Fisher,
+    Pass,
+    checked_batch,
+    estimate,
+    warn_of_normalisation,
+    wide,
+)
 from relaxeq.evidence import Moments, Term, log_marginal_likelihood
 from relaxeq.likelihoods import likelihood_from
 from relaxeq.recipe.checkpoint import (
@@ -65,6 +74,7 @@ def fit(
     loaders = as_loaders(train_loader)
     with Randomness((loaders.updates, loaders.evidence), options.seed) as randomness:
         run = _Run(net, loaders, test_loader, epochs, objective, options, randomness)
+        warn_of_normalisation(net.eval())
         folder = RunFolder(run_dir) if run_dir is not None else None
         run.train(folder)
         return run.result()
@@ -141,7 +151,7 @@ class _Run:
         seen, total = 0, 0.0
         for batch in self.loaders.updates:
             inputs, targets = checked_batch(batch, self.net)
-            outputs = self.net(inputs)
+            outputs = wide(self.net(inputs))
             self.likelihood.check(outputs, targets)
             loss = -self.likelihood.log_likelihood(outputs, targets) / len(inputs)
             check_loss(self.net, loss, inputs)

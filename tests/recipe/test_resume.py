@@ -228,6 +228,7 @@ def test_the_bar_of_progress_is_no_setting_of_a_run(
         fit(mixed(), [few], epochs=2, options=settings, run_dir=tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore::relaxeq.errors.EvidenceWarning")
 def test_buffers_resume_too(points: Pair, options: MakeOptions, tmp_path: Path) -> None:
     def network() -> nn.Sequential:
         torch.manual_seed(4)
