@@ -1,5 +1,6 @@
 """Layouts of convolutions: patches of any grid, and of a torus or a plane by autocorrelation."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
@@ -51,7 +52,9 @@ class Patches(Layout):
         return patch_gram(padded, self.kernel, self.stride, self.dilation, self.groups)
 
     def shared(self, tensor: Tensor) -> int:
-        return self.expand(tensor[:1]).shape[2]
+        wide = [a + b for a, b in zip(self.pad[::2], self.pad[1::2], strict=True)][::-1]
+        sides = zip(tensor.shape[2:], wide, self.kernel, self.stride, self.dilation, strict=True)
+        return math.prod((n + w - gap * (k - 1) - 1) // step + 1 for n, w, k, step, gap in sides)
 
     def _padded(self, tensor: Tensor) -> Tensor:
         if self.mode == "circular":

@@ -170,3 +170,33 @@ def test_mode_gradients_and_parameters_stay_as_they_were():
     assert all(parameter.grad is None for parameter in net.parameters())
     torch.testing.assert_close(net.state_dict(), before)
     assert not net[0]._forward_hooks
+
+
+class Viewing(nn.Module):
+    """Takes .view of an image, which needs pixels in the order of NCHW."""
+
+    def __init__(self, flatten):
+        super().__init__()
+        self.conv, self.head, self.flatten = (
+            nn.Conv2d(2, 3, 3, padding=1),
+            nn.Linear(48, 3),
+            flatten,
+        )
+
+    def forward(self, x):
+        return self.head(self.flatten(torch.tanh(self.conv(x))))
+
+
+def test_networks_that_need_pixels_in_order():
+    viewing, flattening = Viewing(lambda x: x.view(len(x), -1)), Viewing(lambda x: x.flatten(1))
+    flattening.load_state_dict(viewing.state_dict())
+    batch = data(2, 4, 4)
+    found, truth = kfac(viewing, [batch, batch]), kfac(flattening, [batch, batch])
+    for name, block in truth.items():
+        torch.testing.assert_close(found[name].dense(), block.dense())
+
+
+def test_errors_of_a_forward_are_its_own():
+    net = Viewing(lambda x: x.view(len(x), 7))
+    with pytest.raises(RuntimeError, match="shape .* is invalid for input of size"):
+        kfac(net, [data(2, 4, 4)])
