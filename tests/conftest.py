@@ -4,6 +4,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from jaxtyping import install_import_hook
 # The hook rewrites modules as they are imported, so it must come before the first of them.
 assert not any(name.split(".")[0] == "relaxeq" for name in sys.modules), "relaxeq came too early"
 install_import_hook("relaxeq", "beartype.beartype")
+
+collect_ignore = [] if find_spec("laplace") else ["peers"]  # make test-peers
 
 torch.set_num_threads(1)  # sums in a fixed order, and quiet neighbours
 

@@ -18,9 +18,10 @@ from relaxeq.data import TensorLoader
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(file for top in ("relaxeq", "groups") for file in (ROOT / top).rglob("*.py"))
-BRIDGES = {ROOT / "relaxeq" / "interop" / "asdl.py"}  # each needs its extra, and says so
+INTEROP = ROOT / "relaxeq" / "interop"
+BRIDGES = {INTEROP / name for name in ("asdl.py", "laplace.py", "laplace_factors.py")}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-OWNERS = metadata.packages_distributions()
+OWNERS = {"laplace": ["laplace-torch"], **metadata.packages_distributions()}
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
