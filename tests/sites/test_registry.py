@@ -48,6 +48,7 @@ def test_a_layer_of_users_in_ten_lines():
     assert block.trace() > 0
 
 
+@pytest.mark.filterwarnings("ignore:net normalises:relaxeq.errors.EvidenceWarning")
 def test_a_norm_layer_whose_input_is_computed():
     """LayerNorm's gain multiplies the normalised features, not the recorded ones."""
 
