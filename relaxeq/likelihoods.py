@@ -97,6 +97,34 @@ class Gaussian(Likelihood):
 
 @final
 @dataclass(frozen=True)
+class LearnedGaussian(Likelihood):
+    """A Gaussian whose σ `relaxeq.fit` learns by the evidence: `noise` is where it starts."""
+
+    noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        Gaussian(self.noise)
+
+    @property
+    def fixed(self) -> Gaussian:
+        """The Gaussian of this σ."""
+        return Gaussian(self.noise)
+
+    def log_likelihood(self, outputs: Logits, targets: Tensor) -> Tensor:
+        return self.fixed.log_likelihood(outputs, targets)
+
+    def hessian_root(self, outputs: Logits) -> Columns:
+        return self.fixed.hessian_root(outputs)
+
+    def sampled_root(self, outputs: Logits, generator: torch.Generator | None) -> Columns:
+        return self.fixed.sampled_root(outputs, generator)
+
+    def check(self, outputs: Logits, targets: Tensor) -> None:
+        self.fixed.check(outputs, targets)
+
+
+@final
+@dataclass(frozen=True)
 class Bernoulli(Likelihood):
     """Labels y ∈ {0, 1} of shape (batch, out), as floats, with logits f: Λ = diag(p (1 − p))."""
 

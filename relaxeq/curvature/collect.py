@@ -56,10 +56,11 @@ Make = Callable[[str, Site, Tensor], C]
 @final
 @dataclass(frozen=True)
 class Totals:
-    """Of one pass: Σ log p(y|f) in nats, and N."""
+    """Of one pass: Σ log p(y|f) in nats, N, and the number of entries of all outputs f."""
 
     log_likelihood: float
     count: int
+    entries: int
 
 
 def collect(
@@ -71,12 +72,13 @@ def collect(
         name: make(name, site, module.get_parameter(own))
         for name, (module, own, site) in network_sites(net).items()
     }
-    count, log_likelihood = 0, 0.0
+    count, entries, log_likelihood = 0, 0, 0.0
     for recording in recorded_passes(net, loader, chosen):
         count += len(recording.outputs)
+        entries += recording.outputs.numel()
         log_likelihood += recording.log_likelihood
         _feed(recording, root, collectors)
-    return collectors, Totals(log_likelihood, count)
+    return collectors, Totals(log_likelihood, count, entries)
 
 
 def _feed(recording: Recording, root: Root, collectors: Mapping[str, Collector]) -> None:

@@ -37,11 +37,12 @@ FLAVOURS: dict[str, Flavour] = {
 @final
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Curvature blocks by parameter, Σ log p(y|f) in nats, and N."""
+    """Curvature blocks by parameter, Σ log p(y|f) in nats, N, and the entries of all outputs."""
 
     blocks: Mapping[str, Block]
     log_likelihood: float
     count: int
+    entries: int
 
 
 def estimate(
@@ -55,7 +56,7 @@ def estimate(
     """
     check_flavour(flavour)
     blocks, totals = FLAVOURS[flavour](net, loader, settings)
-    return Estimate(blocks, totals.log_likelihood, totals.count)
+    return Estimate(blocks, totals.log_likelihood, totals.count, totals.entries)
 
 
 def check_flavour(flavour: str) -> None:

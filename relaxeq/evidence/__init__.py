@@ -1,6 +1,7 @@
 """Evidence: the Laplace log marginal likelihood, its gradient, its updates. Knows no network."""
 
 from relaxeq.evidence.maximum import LBFGS
+from relaxeq.evidence.noise import Noise, rescaled
 from relaxeq.evidence.terms import Term, check_precisions, log_marginal_likelihood
 from relaxeq.evidence.updates import Adam, MacKay, Moments, Precisions, Update, bounded
 
@@ -9,10 +10,12 @@ __all__ = [
     "Adam",
     "MacKay",
     "Moments",
+    "Noise",
     "Precisions",
     "Term",
     "Update",
     "bounded",
     "check_precisions",
     "log_marginal_likelihood",
+    "rescaled",
 ]

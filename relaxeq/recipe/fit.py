@@ -40,6 +40,7 @@ from relaxeq.recipe.data import (
     inspect,
 )
 from relaxeq.recipe.loaders import Loaders, as_loaders
+from relaxeq.recipe.noise import learned_noise, relearned, with_noise
 from relaxeq.recipe.optimizer import ProximalAdam
 from relaxeq.recipe.options import Options, check_arguments
 from relaxeq.recipe.priors import PriorGroup, prior_groups, terms_of, write_precisions
@@ -62,10 +63,11 @@ def fit(
     Weights minimise −log p(D|θ) + Σ ½α‖θ‖² (cosine-annealed Adam). With objective="laplace", after
     `burn_in` epochs and every `update_every` epochs, KFAC curvature is taken on the training data
     and the precisions α = 1/σ² of paths, biases and plain parameters move uphill in the evidence
-    (Eq. 9); "map" keeps them. The learned σ² are written to the paths. With `run_dir`, every epoch
-    leaves a checkpoint and a JSON line, and a run that was stopped continues from there to the same
-    numbers. The training loader must give the same N data every epoch; a loader with `set_epoch` is
-    told the epoch. `Loaders(updates, evidence)` augments the data of the updates alone (App. F.6).
+    (Eq. 9), and before them the noise of a LearnedGaussian; "map" keeps all. The learned σ² are
+    written to the paths. With `run_dir`, every epoch leaves a checkpoint and a JSON line, and a run
+    that was stopped continues from there to the same numbers. The training loader must give the
+    same N data every epoch; a loader with `set_epoch` is told the epoch.
+    `Loaders(updates, evidence)` augments the data of the updates alone (App. F.6).
 
     Raises DataError, NumericsError, SiteError or CheckpointError; what was saved stays.
     """
@@ -173,10 +175,12 @@ class _Run:
         found = self._estimate(self.options.fisher, epoch)
         terms = terms_of(self.net, self.groups, found.blocks)
         evidence = self._evidence(found, terms)
+        self.likelihood, terms = relearned(self.likelihood, found, terms, self.precisions)
         self.precisions, self.moments = self.options.update.step(
             terms, self.precisions, self.moments, self._rate(epoch)
         )
-        return {"evidence": evidence, "precisions": encode(self.precisions)}
+        row = {"evidence": evidence, "precisions": encode(self.precisions)}
+        return row | learned_noise(self.likelihood)
 
     def _estimate(self, fisher: Fisher, epoch: int) -> Estimate:
         device = next(self.net.parameters()).device
@@ -195,12 +199,16 @@ class _Run:
         return 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
 
     def _checkpoint(self) -> Checkpoint:
-        state = self._settings() | {
-            "epoch": len(self.history),
-            "initial": encode(self.initial),
-            "precisions": encode(self.precisions),
-            "moments": self.moments,
-        }
+        state = (
+            self._settings()
+            | {
+                "epoch": len(self.history),
+                "initial": encode(self.initial),
+                "precisions": encode(self.precisions),
+                "moments": self.moments,
+            }
+            | learned_noise(self.likelihood)
+        )
         return Checkpoint(self.net.state_dict(), self.optimizer.state(), state)
 
     def _settings(self) -> dict[str, Any]:
@@ -221,6 +229,7 @@ class _Run:
         self.net.load_state_dict(checkpoint.network)
         self.optimizer.load(checkpoint.optimizer)
         self.precisions = decode(checkpoint.state["precisions"])
+        self.likelihood = with_noise(self.likelihood, checkpoint.state)
         self.moments = {k: (m[0], m[1], m[2]) for k, m in checkpoint.state["moments"].items()}
 
     def result(self) -> FitResult:
@@ -237,4 +246,5 @@ class _Run:
             history=self.history,
             priors=learned_priors(self.groups, terms, self.precisions),
             metrics=metrics,
+            likelihood=self.likelihood,
         )

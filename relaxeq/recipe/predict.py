@@ -18,7 +18,7 @@ def posterior(
 ) -> Posterior:
     """The posterior of a fit, its curvature taken on the training data (KFAC, exact columns)."""
     result.net.eval()
-    found = estimate(result.net, train_loader, settings or Pass())
+    found = estimate(result.net, train_loader, settings or Pass(result.likelihood))
     learned = {prior.name: prior.precision for prior in result.priors}
     owners = {name: group.name for group in prior_groups(result.net) for name in group.parameters}
     return Posterior(

@@ -7,6 +7,7 @@ from torch import nn
 
 from relaxeq.errors import SpecError
 from relaxeq.evidence import Term
+from relaxeq.likelihoods import Categorical, Likelihood
 from relaxeq.recipe.priors import PriorGroup
 
 History = list[dict[str, Any]]
@@ -32,7 +33,7 @@ class FitResult:
     `evidence` is log p(D|η)/N in nats per datum (higher is better), from `final_fisher` curvature
     at the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or
     plain parameter; `metrics` the last test NLL (nats per datum) and accuracy, empty without test
-    data.
+    data; `likelihood` the one trained with, its noise as learned.
     """
 
     net: nn.Module
@@ -43,6 +44,7 @@ class FitResult:
     history: History
     priors: tuple[LearnedPrior, ...]
     metrics: dict[str, float]
+    likelihood: Likelihood = Categorical()
 
     def prior(self, name: str) -> LearnedPrior:
         """The prior group of that name, such as "layers.0.paths.CONV"."""

@@ -10,7 +10,14 @@ from torch.distributions import Normal
 from torch.distributions import Poisson as TorchPoisson
 
 from relaxeq.errors import DataError, SpecError
-from relaxeq.likelihoods import Bernoulli, Categorical, Gaussian, Poisson, likelihood_from
+from relaxeq.likelihoods import (
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    LearnedGaussian,
+    Poisson,
+    likelihood_from,
+)
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -20,6 +27,7 @@ LIKELIHOODS = {
     "unit noise": (Gaussian(), 3),
     "noise 0.2": (Gaussian(0.2), 1),
     "noise 30": (Gaussian(30.0), 2),
+    "noise learned": (LearnedGaussian(0.4), 2),
     "binary": (Bernoulli(), 3),
     "counts": (Poisson(), 2),
 }
@@ -141,8 +149,9 @@ def test_targets_that_fit():
 
 @pytest.mark.parametrize("noise", [0.0, -1.0, math.nan, math.inf])
 def test_noise_must_be_positive(noise):
-    with pytest.raises(SpecError, match=f"noise={noise} of a Gaussian likelihood"):
-        Gaussian(noise)
+    for kind in (Gaussian, LearnedGaussian):
+        with pytest.raises(SpecError, match=f"noise={noise} of a Gaussian likelihood"):
+            kind(noise)
 
 
 def test_names():

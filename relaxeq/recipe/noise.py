@@ -1,0 +1,41 @@
+"""Noise that is learned: σ moves to its best value before the precisions move."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from relaxeq.curvature import Estimate
+from relaxeq.evidence import Noise, Term, rescaled
+from relaxeq.likelihoods import LearnedGaussian, Likelihood
+
+
+def relearned(
+    likelihood: Likelihood,
+    found: Estimate,
+    terms: dict[str, Term],
+    precisions: Mapping[str, float],
+) -> tuple[Likelihood, dict[str, Term]]:
+    """The likelihood with its best noise, and the terms under it; others stay as they are."""
+    if not isinstance(likelihood, LearnedGaussian):
+        return likelihood, terms
+    noise = _noise(likelihood.noise, found)
+    beta = noise.best(terms, precisions)
+    return LearnedGaussian(beta**-0.5), rescaled(terms, beta / noise.precision)
+
+
+def _noise(sigma: float, found: Estimate) -> Noise:
+    """R from log p(y|f) = −½ [R/σ² + M log 2πσ²]."""
+    constant = found.entries * math.log(2 * math.pi * sigma**2)
+    squares = sigma**2 * (-2 * found.log_likelihood - constant)
+    return Noise(max(squares, 0.0), found.entries, sigma**-2)
+
+
+def learned_noise(likelihood: Likelihood) -> dict[str, float]:
+    """What rows and checkpoints keep of a noise that is learned."""
+    return {"noise": likelihood.noise} if isinstance(likelihood, LearnedGaussian) else {}
+
+
+def with_noise(likelihood: Likelihood, state: Mapping[str, Any]) -> Likelihood:
+    """The likelihood with the noise of a checkpoint."""
+    learned = isinstance(likelihood, LearnedGaussian)
+    return LearnedGaussian(state["noise"]) if learned else likelihood
