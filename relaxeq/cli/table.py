@@ -24,7 +24,10 @@ def table(  # noqa: PLR0913  (an option each)
     root: Annotated[
         Path | None, typer.Option(help="Folder of their files. [default: they are downloaded]")
     ] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds, joined by commas, as in 0,1,2.")] = "0",
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Seeds, joined by commas, as in 0,1,2. [default: the preset's]"),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one thread each.")] = 2,
     out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
     results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path(
@@ -62,13 +65,11 @@ def table(  # noqa: PLR0913  (an option each)
 
 
 def _settings(
-    chosen: Table, preset: str, data: str | None, root: Path | None, seeds: str
+    chosen: Table, preset: str, data: str | None, root: Path | None, seeds: str | None
 ) -> Preset:
-    found = replace(
-        chosen.preset(preset),
-        seeds=_seeds(seeds),
-        root=None if root is None else str(root),
-    )
+    found = replace(chosen.preset(preset), root=None if root is None else str(root))
+    if seeds is not None:
+        found = replace(found, seeds=_seeds(seeds))
     return found if data is None else replace(found, data=tuple(data.split(",")))
 
 

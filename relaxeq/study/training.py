@@ -7,7 +7,7 @@ from typing import Any, final
 from relaxeq.curvature import Batch
 from relaxeq.data import AugmentedLoader, Flips, Sets, Shifts, TensorLoader
 from relaxeq.errors import SpecError
-from relaxeq.evidence import Adam
+from relaxeq.evidence import Adam, Update
 from relaxeq.recipe import Loaders, Options
 
 SHIFT = 4
@@ -20,7 +20,7 @@ class Training:
 
     epochs, lr, batch      of the weights, by Adam with a cosine-annealed rate
     burn_in, update_every  when precisions are updated, in epochs
-    steps                  of Adam at rate 0.1 on log α, in each update
+    update                 how precisions move
     augment                flips and shifts by 4 pixels, for updates of weights only
     likelihood             "classification" or "regression"
     """
@@ -30,7 +30,7 @@ class Training:
     batch: int = 128
     burn_in: int = 10
     update_every: int = 5
-    steps: int = 20
+    update: Update = Adam(lr=0.1, steps=20)
     augment: bool = False
     likelihood: str = "classification"
 
@@ -45,7 +45,7 @@ class Training:
             lr=self.lr,
             burn_in=self.burn_in,
             update_every=self.update_every,
-            update=Adam(lr=0.1, steps=self.steps),
+            update=self.update,
             likelihood=self.likelihood,
             seed=seed,
             progress=progress,
@@ -63,4 +63,4 @@ class Training:
 
     def record(self) -> dict[str, Any]:
         """The settings as JSON values."""
-        return asdict(self)
+        return asdict(self) | {"update": repr(self.update)}

@@ -55,4 +55,4 @@ class Preset:
         values = asdict(self)
         for key in ("seeds", "root", "data"):
             values.pop(key)
-        return values
+        return values | {"training": self.training.record()}
