@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ class SymmetricTask(Task):
     side: int = 6
     train: int = 1000
     test: int = 500
+    source: ClassVar[str] = "made"
 
     def __post_init__(self) -> None:
         if self.symmetry not in PATHS:

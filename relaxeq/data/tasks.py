@@ -43,7 +43,9 @@ class Sets:
 
 
 class Task(ABC):
-    """Data to learn from, as a value that names them."""
+    """Data to learn from, as a value; `source` names them."""
+
+    source: str
 
     @abstractmethod
     def load(self, seed: int = 0) -> Sets:

@@ -8,8 +8,12 @@ from relaxeq.tables.program import run_table, save_block
 from relaxeq.tables.results import Entry, Results
 from relaxeq.tables.table import Table
 from relaxeq.tables.table1 import TABLE1
+from relaxeq.tables.table2 import TABLE2
+from relaxeq.tables.table3 import TABLE3
+from relaxeq.tables.table4 import TABLE4
+from relaxeq.tables.table7 import TABLE7
 
-TABLES = {table.name: table for table in (TABLE1, GROUP_STUDY)}
+TABLES = {table.name: table for table in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE7, GROUP_STUDY)}
 
 __all__ = [
     "TABLES",

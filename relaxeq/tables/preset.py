@@ -1,9 +1,9 @@
 """Presets: how large a table is run."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, final
 
-from relaxeq.data import Fitted, ImageTask, Transform
+from relaxeq.data import Fitted, ImageTask, Task, Transform
 from relaxeq.errors import SpecError
 from relaxeq.study import Training
 
@@ -20,7 +20,8 @@ class Preset:
     size          side of the images
     scale         width of the networks, relative to the paper's α
     train, test   images to train and to test on, None for all
-    training      as in `Training`
+    training      how networks are trained
+    instead       how they are trained on other data sets, by name
     """
 
     data: tuple[str, ...]
@@ -31,6 +32,7 @@ class Preset:
     training: Training
     seeds: tuple[int, ...] = (0,)
     root: str | None = None
+    instead: tuple[tuple[str, Training], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("seeds", "data"):
@@ -44,6 +46,10 @@ class Preset:
         """The paper's α at this scale, at least 1."""
         return max(1, round(paper * self.scale))
 
+    def training_on(self, task: Task) -> Training:
+        """How networks are trained on the task's source."""
+        return dict(self.instead).get(task.source, self.training)
+
     def task(self, source: str, *transforms: Transform) -> ImageTask:
         """Images of a source in the preset's size, and then transformed."""
         fitted = Fitted((self.size, self.size))
@@ -52,7 +58,12 @@ class Preset:
 
     def record(self) -> dict[str, Any]:
         """What figures depend on beside data and seeds, as JSON values."""
-        values = asdict(self)
-        for key in ("seeds", "root", "data"):
-            values.pop(key)
-        return values | {"training": self.training.record()}
+        values = {key: getattr(self, key) for key in ("size", "scale", "train", "test")}
+        others = {name: training.record() for name, training in self.instead if name in self.data}
+        return values | {"training": self.training.record()} | others
+
+
+def paper(*data: str) -> Preset:
+    """App. F.6 as written: 4,000 augmented epochs on CIFAR-10, 1,000 plain ones on MNIST."""
+    plain = tuple((name, Training(1000)) for name in ("mnist", "fashion-mnist", "digits"))
+    return Preset(data, 32, 1.0, None, None, Training(4000, augment=True), instead=plain)

@@ -54,7 +54,7 @@ class Table:
     def cells(self, preset: Preset) -> tuple[Cell, ...]:
         """All trainings, the longest first, so that several processes end at about one time."""
         cells = [
-            Cell(row, column, network, task, preset.training, objective, seed)
+            Cell(row, column, network, task, preset.training_on(task), objective, seed)
             for seed in preset.seeds
             for column, task in self.columns(preset).items()
             for row, network in self.rows(preset).items()

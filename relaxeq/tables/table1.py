@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from relaxeq.data import ImageTask, InQuadrant
 from relaxeq.study import ACCURACY, Claim, Paper, Training
 from relaxeq.tables.claims import laplace_beats_map, within_a_point
-from relaxeq.tables.preset import Preset
+from relaxeq.tables.preset import Preset, paper
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, ranges, scores
 from relaxeq.tables.table import Table
@@ -20,7 +20,7 @@ PRESETS = {
     "cpu": Preset(
         ("mnist",), 16, 0.4, 2000, 2000, Training(60, lr=0.005, burn_in=6, update_every=3)
     ),
-    "paper": Preset(("mnist",), 32, 1.0, None, None, Training(1000)),
+    "paper": paper("mnist"),
 }
 
 
