@@ -1,8 +1,8 @@
 """Data whose symmetry is known, since they are made with it: a map of one group, and noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ class SymmetricTask(Task):
     side: int = 6
     train: int = 1000
     test: int = 500
-    source: ClassVar[str] = "made"
+    source: str = field(default="made", init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.symmetry not in PATHS:
