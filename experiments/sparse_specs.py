@@ -2,10 +2,10 @@
 
     .venv/bin/python experiments/sparse_specs.py --mnist ../shared/data
 
-trains PaperNet by MAP and by the Laplace marginal likelihood on the embedded 8×8 digits, and with
---mnist on MNIST in 32×32 (the folder of its files; nothing is downloaded). Runs lie in --out and
-continue where they were. experiments/results/sparse_specs.json and sparse_specs.md hold the
-figures and what S-FC+S-CONV kept in every layer; docs/sparse.png shows weights that it learned.
+trains PaperNet by MAP and by the Laplace marginal likelihood on the embedded digits in 16×16, and
+with --mnist on MNIST in 32×32 (the folder of its files; nothing is downloaded). Runs lie in --out
+and continue where they were. experiments/results/sparse_specs.{json,md} hold the figures and what
+S-FC+S-CONV kept in every layer; docs/sparse.png shows weights that it learned.
 """
 
 import sys
@@ -56,20 +56,18 @@ class Config:
     epochs: int
     burn_in: int
     update_every: int
-    lr: float = 0.01
+    lr: float = 0.005
     batch: int = 128
 
 
 CONFIGS = {
-    "digits": Config("UCI digits, 8×8", ImageTask("digits"), 8, 4, 40, 10, 3),
+    "digits": Config(
+        "UCI digits, 8×8 in 16×16", ImageTask("digits", (Fitted((16, 16)),)), 16, 4, 40, 10, 3
+    ),
     "mnist": Config(
-        "MNIST-10k, 2,000 of 8,000 to train on, in 32×32",
+        "MNIST-10k, 2,000 of 8,000 to train on, 28×28 in 32×32",
         ImageTask("mnist", (Fitted((32, 32)),), 2000, 2000),
-        32,
-        2,
-        12,
-        2,
-        2,
+        *(32, 2, 10, 2, 2),
     ),
 }
 
