@@ -159,9 +159,11 @@ def test_demo_passes_its_options_on_and_prints_table_1(
 
 
 def test_an_interrupted_demo_ends_at_once_and_says_that_it_continues(tmp_path: Path) -> None:
-    code = "from relaxeq.cli import main\nmain()"
+    # Tests that run in a shell's background inherit an ignored SIGINT.
+    heed = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code = heed + "from relaxeq.cli import main\nmain()"
     command = [sys.executable, "-c", code, "demo", "--preset", "quick", "--out", str(tmp_path)]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--epochs", "500"],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -169,12 +171,12 @@ def test_an_interrupted_demo_ends_at_once_and_says_that_it_continues(tmp_path: P
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    deadline = time.monotonic() + 400
-    while not list(tmp_path.glob("*/checkpoint.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=200)
+    ) as process:
+        deadline = time.monotonic() + 400
+        while not list(tmp_path.glob("*/checkpoint.safetensors")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=200)
     assert (process.returncode, out) == (130, "")
     assert "Stopped; the same command continues where it was." in err
     assert list(tmp_path.glob("*/checkpoint.safetensors"))
