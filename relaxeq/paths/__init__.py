@@ -15,16 +15,16 @@ from relaxeq.paths.linear_spec import LINEAR, LINEAR_PATHS, LinearFrame
 from relaxeq.paths.notation import Notation
 from relaxeq.paths.separable import StagedConv, depthwise_separable_conv, separable_conv
 from relaxeq.paths.space import Space, Vectors
-from relaxeq.paths.sparse_basis import Basis
-from relaxeq.paths.sparse_cayley import SparseCayley
-from relaxeq.paths.sparse_conv import SparseConv
-from relaxeq.paths.sparse_fc import SparseFC
-from relaxeq.paths.sparse_fit import AnchorFit, dense_weights, fit_anchors, least_squares
-from relaxeq.paths.sparse_options import Sparse
-from relaxeq.paths.sparse_path import SparsePath
-from relaxeq.paths.sparse_position import PositionConv
+from relaxeq.paths.sparse.basis import Basis
+from relaxeq.paths.sparse.cayley import SparseCayley
+from relaxeq.paths.sparse.conv import SparseConv
+from relaxeq.paths.sparse.fc import SparseFC
+from relaxeq.paths.sparse.fit import AnchorFit, dense_weights, fit_anchors, least_squares
+from relaxeq.paths.sparse.options import Sparse
+from relaxeq.paths.sparse.path import SparsePath
+from relaxeq.paths.sparse.position import PositionConv
 from relaxeq.paths.spec import PATHS, build_paths, parse_spec, spec_of_groups
-from relaxeq.paths.steer_stage import SteerConv
+from relaxeq.paths.steer import SteerConv
 from relaxeq.paths.subgroups import find_subgroup, subgroup_name
 
 __all__ = [

@@ -12,8 +12,8 @@ from relaxeq.errors import GroupError
 from relaxeq.groups import FiniteGroup
 from relaxeq.paths.base import Path, draw_normal
 from relaxeq.paths.expansion import Expansion
-from relaxeq.paths.lattice import Index
 from relaxeq.paths.space import Vectors
+from relaxeq.paths.stages.lattice import Index
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Rearranged, Site, gram_of, tap
 

@@ -12,9 +12,9 @@ from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
 from relaxeq.paths.base import Path, draw_normal
 from relaxeq.paths.expansion import Expansion
-from relaxeq.paths.stage import FilterStage
+from relaxeq.paths.stages.stage import FilterStage
+from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.paths.subgroups import symmetry_name
-from relaxeq.paths.torus import torus_conv
 from relaxeq.sites import Site, tap
 
 

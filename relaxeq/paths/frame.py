@@ -6,7 +6,7 @@ from typing import final
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import PointGroup, Subgroup
-from relaxeq.paths.sparse_options import Sparse, sparse_from
+from relaxeq.paths.sparse.options import Sparse, sparse_from
 
 FILTERS = ("full", "separable", "depthwise-separable", "pointwise")
 

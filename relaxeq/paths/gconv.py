@@ -5,9 +5,9 @@ from typing import final
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
 from relaxeq.paths.filter_path import FilterPath
-from relaxeq.paths.orbit_stage import OrbitStage
-from relaxeq.paths.sheet_stage import SheetStage
-from relaxeq.paths.stage import FilterStage
+from relaxeq.paths.stages.orbit import OrbitStage
+from relaxeq.paths.stages.sheet import SheetStage
+from relaxeq.paths.stages.stage import FilterStage
 
 
 @final

@@ -13,9 +13,9 @@ from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.fc import FC
 from relaxeq.paths.notation import Notation
 from relaxeq.paths.space import Vectors
-from relaxeq.paths.sparse_cayley import SparseCayley
-from relaxeq.paths.sparse_fc import SparseFC
-from relaxeq.paths.sparse_options import Sparse, sparse_from
+from relaxeq.paths.sparse.cayley import SparseCayley
+from relaxeq.paths.sparse.fc import SparseFC
+from relaxeq.paths.sparse.options import Sparse, sparse_from
 from relaxeq.paths.subgroups import subgroup_name
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
 from relaxeq.paths.base import Path, draw_normal
-from relaxeq.paths.depthwise_stage import SpatialStage, TurnStage
 from relaxeq.paths.gconv import conv_stage
-from relaxeq.paths.stage import Stage
+from relaxeq.paths.stages.depthwise import SpatialStage, TurnStage
+from relaxeq.paths.stages.stage import Stage
 from relaxeq.paths.subgroups import symmetry_name
 from relaxeq.sites import Site, bias_site, tap
 

@@ -9,13 +9,13 @@ from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.fc import FC
 from relaxeq.paths.frame import Frame
 from relaxeq.paths.gconv import GroupConv
-from relaxeq.paths.lattice import keeps_the_grid
 from relaxeq.paths.notation import Notation
 from relaxeq.paths.separable import depthwise_separable_conv, separable_conv
-from relaxeq.paths.sparse_conv import SparseConv
-from relaxeq.paths.sparse_fc import SparseFC
-from relaxeq.paths.sparse_position import PositionConv
-from relaxeq.paths.steer_stage import SteerConv
+from relaxeq.paths.sparse.conv import SparseConv
+from relaxeq.paths.sparse.fc import SparseFC
+from relaxeq.paths.sparse.position import PositionConv
+from relaxeq.paths.stages.lattice import keeps_the_grid
+from relaxeq.paths.steer import SteerConv
 
 
 def _conv(frame: Frame, label: str) -> Path:

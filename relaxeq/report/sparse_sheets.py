@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from relaxeq.errors import SpecError
 from relaxeq.paths import Basis, SparseConv, SparseFC, dense_weights
-from relaxeq.paths.anchors import Places
+from relaxeq.paths.sparse.anchors import Places
 
 Grid = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from relaxeq import groups
 from relaxeq.errors import GroupError
 from relaxeq.fields import Field
 from relaxeq.paths import Vectors
-from relaxeq.paths.anchors import (
+from relaxeq.paths.sparse.anchors import (
     filter_places,
     group_places,
     group_squares,

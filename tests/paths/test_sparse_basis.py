@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from relaxeq import groups
 from relaxeq.paths import Sparse
-from relaxeq.paths.anchors import filter_places, group_places, placed_anchors, torus_places
-from relaxeq.paths.sparse_basis import EPSILON, gain_of, sparse_basis
+from relaxeq.paths.sparse.anchors import filter_places, group_places, placed_anchors, torus_places
+from relaxeq.paths.sparse.basis import EPSILON, gain_of, sparse_basis
 
 PLACES = {
     "filter": filter_places(3),

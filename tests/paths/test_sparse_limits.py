@@ -9,7 +9,7 @@ import relaxeq as rq
 from relaxeq import groups
 from relaxeq.fields import Field
 from relaxeq.paths import PositionConv, Sparse, SparseConv, SparseFC, Vectors
-from relaxeq.paths.sparse_basis import EPSILON
+from relaxeq.paths.sparse.basis import EPSILON
 from relaxeq.testing import assert_equivariant
 
 Z2 = groups.Z2()

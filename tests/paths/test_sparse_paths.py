@@ -21,7 +21,7 @@ from relaxeq.paths import (
     Vectors,
     dense_weights,
 )
-from relaxeq.paths.anchors import filter_places, placed_anchors, torus_places
+from relaxeq.paths.sparse.anchors import filter_places, placed_anchors, torus_places
 from relaxeq.sites import listening
 from relaxeq.testing import check_path
 

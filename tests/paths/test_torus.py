@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from relaxeq.paths.torus import torus_conv, torus_pad
+from relaxeq.paths.stages.torus import torus_conv, torus_pad
 
 CASES = [((2, 3, 4, 5), 1), ((2, 1, 4, 4), 2), ((1, 2, 1, 1), 1), ((2, 2, 2, 3), 2), ((3, 4, 4), 1)]
 

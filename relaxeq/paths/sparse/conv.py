@@ -10,17 +10,17 @@ from torch import Tensor
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import PointGroup, Subgroup
-from relaxeq.paths.anchors import Places, filter_places
 from relaxeq.paths.gconv import conv_stage
-from relaxeq.paths.orbit_stage import OrbitStage
-from relaxeq.paths.sheet_stage import SheetStage
-from relaxeq.paths.sparse_basis import gain_of, sparse_basis
-from relaxeq.paths.sparse_layouts import BasisPatches, PairPatches, PairRows, Part
-from relaxeq.paths.sparse_options import Sparse
-from relaxeq.paths.sparse_path import Functions, Show, SparsePath, spread
-from relaxeq.paths.stage import Stage
+from relaxeq.paths.sparse.anchors import Places, filter_places
+from relaxeq.paths.sparse.basis import gain_of, sparse_basis
+from relaxeq.paths.sparse.layouts import BasisPatches, PairPatches, PairRows, Part
+from relaxeq.paths.sparse.options import Sparse
+from relaxeq.paths.sparse.path import Functions, Show, SparsePath, spread
+from relaxeq.paths.stages.orbit import OrbitStage
+from relaxeq.paths.stages.sheet import SheetStage
+from relaxeq.paths.stages.stage import Stage
+from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.paths.subgroups import symmetry_name
-from relaxeq.paths.torus import torus_conv
 from relaxeq.sites import Site
 
 

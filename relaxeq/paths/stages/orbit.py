@@ -9,8 +9,8 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
-from relaxeq.paths.lattice import Index, Orbits, orbits
-from relaxeq.paths.stage import DenseStage
+from relaxeq.paths.stages.lattice import Index, Orbits, orbits
+from relaxeq.paths.stages.stage import DenseStage
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Rearranged, Site, TorusPatches, gram_of
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.autograd import functional
 
 from relaxeq.paths.base import GaussianModule, Path, draw_normal
-from relaxeq.paths.sparse_basis import Basis
-from relaxeq.paths.sparse_options import Sparse
+from relaxeq.paths.sparse.basis import Basis
+from relaxeq.paths.sparse.options import Sparse
 from relaxeq.sites import Ones, Rearranged, Site, deterministic, is_listening, tap
 
 Functions = Mapping[str, Tensor]

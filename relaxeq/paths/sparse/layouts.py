@@ -8,7 +8,7 @@ from einops import rearrange, repeat
 from torch import Tensor
 from torch.nn import functional
 
-from relaxeq.paths.torus import torus_conv
+from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, TorusPatches, gram_of
 from relaxeq.sites.patches import torus_correlations

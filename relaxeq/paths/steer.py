@@ -14,9 +14,9 @@ from relaxeq.groups.abstract import Floats
 from relaxeq.paths.escnn_bridge import steerable_basis
 from relaxeq.paths.exact import Exact
 from relaxeq.paths.filter_path import FilterPath
-from relaxeq.paths.lattice import Index, keeps_the_grid, moved_taps, orientation_rows
-from relaxeq.paths.orbit_stage import SheetRows
-from relaxeq.paths.stage import DenseStage
+from relaxeq.paths.stages.lattice import Index, keeps_the_grid, moved_taps, orientation_rows
+from relaxeq.paths.stages.orbit import SheetRows
+from relaxeq.paths.stages.stage import DenseStage
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Site, TorusPatches
 

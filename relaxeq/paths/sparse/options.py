@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from relaxeq.errors import SpecError
-from relaxeq.paths.anchors import DESIGNS, half
+from relaxeq.paths.sparse.anchors import DESIGNS, half
 
 PRIORS = ("anchors", "lengthscales")
 BASES = ("exponential", "interpolating")

@@ -7,8 +7,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from relaxeq.paths.lattice import Index, Sheets
-from relaxeq.paths.orbit_stage import collect
+from relaxeq.paths.stages.lattice import Index, Sheets
+from relaxeq.paths.stages.orbit import collect
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, TorusPatches, gram_of
 

@@ -8,13 +8,13 @@ from einops import rearrange
 from torch import Tensor
 
 from relaxeq.fields import Field
-from relaxeq.paths.anchors import filter_places, half, torus_places
 from relaxeq.paths.exact import Exact
-from relaxeq.paths.sparse_basis import ExponentialBasis, gain_of, sparse_basis
-from relaxeq.paths.sparse_layouts import BasisPatches, Part
-from relaxeq.paths.sparse_options import Sparse
-from relaxeq.paths.sparse_path import Functions, Show, SparsePath
-from relaxeq.paths.torus import torus_conv
+from relaxeq.paths.sparse.anchors import filter_places, half, torus_places
+from relaxeq.paths.sparse.basis import ExponentialBasis, gain_of, sparse_basis
+from relaxeq.paths.sparse.layouts import BasisPatches, Part
+from relaxeq.paths.sparse.options import Sparse
+from relaxeq.paths.sparse.path import Functions, Show, SparsePath
+from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.sites import Rearranged, Site
 
 POSITIONS = 4

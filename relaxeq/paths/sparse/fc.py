@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from relaxeq.fields import Field
-from relaxeq.paths.anchors import places_of
 from relaxeq.paths.space import Space
-from relaxeq.paths.sparse_basis import gain_of, sparse_basis
-from relaxeq.paths.sparse_options import Sparse
-from relaxeq.paths.sparse_path import Functions, Show, SparsePath, spread
+from relaxeq.paths.sparse.anchors import places_of
+from relaxeq.paths.sparse.basis import gain_of, sparse_basis
+from relaxeq.paths.sparse.options import Sparse
+from relaxeq.paths.sparse.path import Functions, Show, SparsePath, spread
 from relaxeq.sites import Explicit, Projected, Rearranged, Site
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
-from relaxeq.paths.lattice import Sheets, sheets
-from relaxeq.paths.orbit_stage import SheetRows, collect
-from relaxeq.paths.stage import FilterStage
-from relaxeq.paths.torus import torus_conv
+from relaxeq.paths.stages.lattice import Sheets, sheets
+from relaxeq.paths.stages.orbit import SheetRows, collect
+from relaxeq.paths.stages.stage import FilterStage
+from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Site, TorusPatches
 

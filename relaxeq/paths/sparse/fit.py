@@ -12,10 +12,10 @@ from relaxeq.paths.base import Path
 from relaxeq.paths.cayley import CayleyConv
 from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.gconv import GroupConv
-from relaxeq.paths.sparse_cayley import SparseCayley
-from relaxeq.paths.sparse_conv import SparseConv
-from relaxeq.paths.sparse_fc import SparseFC
-from relaxeq.paths.sparse_path import spread
+from relaxeq.paths.sparse.cayley import SparseCayley
+from relaxeq.paths.sparse.conv import SparseConv
+from relaxeq.paths.sparse.fc import SparseFC
+from relaxeq.paths.sparse.path import spread
 
 Sparsified = SparseFC | SparseConv | SparseCayley
 TWINS = {SparseFC: FactoredFC, SparseConv: GroupConv, SparseCayley: CayleyConv}

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from relaxeq.errors import GroupError
 from relaxeq.groups import FiniteGroup
-from relaxeq.paths.anchors import places_of
 from relaxeq.paths.cayley import CayleyFeatures
 from relaxeq.paths.space import Vectors
-from relaxeq.paths.sparse_basis import gain_of, sparse_basis
-from relaxeq.paths.sparse_options import Sparse
-from relaxeq.paths.sparse_path import Functions, Show, SparsePath, spread
+from relaxeq.paths.sparse.anchors import places_of
+from relaxeq.paths.sparse.basis import gain_of, sparse_basis
+from relaxeq.paths.sparse.options import Sparse
+from relaxeq.paths.sparse.path import Functions, Show, SparsePath, spread
 from relaxeq.sites import Explicit, Rearranged, Site
 
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from relaxeq.paths.torus import torus_conv
+from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.sites import Site
 
 

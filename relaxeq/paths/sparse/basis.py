@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from relaxeq.paths.anchors import Anchors, Floats, Places, placed_anchors
 from relaxeq.paths.exact import Exact
-from relaxeq.paths.sparse_options import Sparse
+from relaxeq.paths.sparse.anchors import Anchors, Floats, Places, placed_anchors
+from relaxeq.paths.sparse.options import Sparse
 
 EPSILON = 1e-4
 """What regularises the interpolating basis: Φ = (K + ε I)⁻¹ k."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from relaxeq.errors import GroupError
 from relaxeq.fields import Field
 from relaxeq.groups import FiniteGroup
-from relaxeq.paths.lattice import Index
 from relaxeq.paths.space import Vectors
+from relaxeq.paths.stages.lattice import Index
 
 Floats = NDArray[np.float64]
 DESIGNS = ("grid", "halton")

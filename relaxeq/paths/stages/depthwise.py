@@ -7,10 +7,10 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
-from relaxeq.paths.depthwise_layouts import ChannelBlocks, DepthwisePatches, SheetBlocks
-from relaxeq.paths.lattice import sheets
-from relaxeq.paths.stage import Stage
-from relaxeq.paths.torus import torus_conv
+from relaxeq.paths.stages.depthwise_layouts import ChannelBlocks, DepthwisePatches, SheetBlocks
+from relaxeq.paths.stages.lattice import sheets
+from relaxeq.paths.stages.stage import Stage
+from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.sites import Site
 
 

@@ -1,0 +1,1 @@
+"""Stages: how parameters become the filter of a convolution, and what their site reads."""
