@@ -45,14 +45,14 @@ class OneLayer(Network):
         return float(len(self.spec.split("+")))
 
 
-def _training(epochs: int) -> Training:
+def _training(epochs: int, burn_in: int = 5) -> Training:
     return Training(
-        epochs, 0.02, burn_in=5, update_every=1, update=MacKay(), likelihood="regression"
+        epochs, 0.02, burn_in=burn_in, update_every=1, update=MacKay(), likelihood="regression"
     )
 
 
 PRESETS = {
-    "smoke": Preset(("made",), 4, 1.0, 200, 50, _training(8)),
+    "smoke": Preset(("made",), 4, 1.0, 100, 50, _training(3, 1)),
     "cpu": Preset(("made",), 4, 1.0, 500, 200, _training(300), (0, 1, 2)),
     "paper": Preset(("made",), 8, 1.0, 4000, 2000, _training(600), (0, 1, 2, 3, 4)),
 }

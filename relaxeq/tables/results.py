@@ -32,7 +32,7 @@ class Entry:
     def record(self) -> dict[str, Any]:
         """The entry as JSON values, which `entry_from` takes back."""
         values = {name: getattr(self, name) for name in ("row", "column", "objective", "seed")}
-        sizes = {"parameters": self.parameters, "seconds": round(self.seconds, 1)}
+        sizes = {"parameters": self.parameters, "seconds": self.seconds}
         return values | sizes | {"report": self.report.record()}
 
 
@@ -40,7 +40,7 @@ def entry_of(outcome: Outcome[Cell]) -> Entry:
     """What is kept of an outcome."""
     cell, report = outcome.run, outcome.report
     place = (cell.row, cell.column, cell.objective, cell.seed)
-    return Entry(*place, report.size, outcome.seconds, replace(report, others=()))
+    return Entry(*place, report.size, round(outcome.seconds, 1), replace(report, others=()))
 
 
 def entry_from(values: Mapping[str, Any]) -> Entry:

@@ -16,7 +16,7 @@ BLIND = 40.0
 """Accuracy (%) that a translation-invariant network cannot reach when quadrants count."""
 
 PRESETS = {
-    "smoke": Preset(("digits",), 16, 0.1, 100, 50, Training(3, burn_in=1, update_every=1)),
+    "smoke": Preset(("digits",), 8, 0.1, 60, 30, Training(3, burn_in=1, update_every=1)),
     "cpu": Preset(
         ("mnist",), 16, 0.4, 2000, 2000, Training(60, lr=0.005, burn_in=6, update_every=3)
     ),
