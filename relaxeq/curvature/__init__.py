@@ -5,29 +5,37 @@ from relaxeq.curvature.blocks import (
     CorrectedBlock,
     DenseBlock,
     DiagonalBlock,
+    KernelSpectrum,
     KroneckerBlock,
+    Spectrum,
 )
 from relaxeq.curvature.collect import Fisher, Pass
 from relaxeq.curvature.exact import exact_ggn
-from relaxeq.curvature.flavours import FLAVOURS, Estimate, check_flavour, estimate
+from relaxeq.curvature.flavours import FLAVOURS, Estimate, Flavour, check_flavour, estimate
 from relaxeq.curvature.kfac import kfac
 from relaxeq.curvature.normalisation import warn_of_normalisation
 from relaxeq.curvature.posterior import Posterior
 from relaxeq.curvature.precision import wide
 from relaxeq.curvature.recording import Batch, checked_batch
+from relaxeq.curvature.sampling import Bound, Subset
 
 __all__ = [
     "FLAVOURS",
     "Batch",
     "Block",
+    "Bound",
     "CorrectedBlock",
     "DenseBlock",
     "DiagonalBlock",
     "Estimate",
     "Fisher",
+    "Flavour",
+    "KernelSpectrum",
     "KroneckerBlock",
     "Pass",
     "Posterior",
+    "Spectrum",
+    "Subset",
     "check_flavour",
     "checked_batch",
     "estimate",

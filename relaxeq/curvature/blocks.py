@@ -1,5 +1,6 @@
 """Blocks: the curvature of one parameter, and what the evidence asks of it."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,25 +14,22 @@ from relaxeq.shapes import InputGram, Matrix, OutputGram, Vector, Weight
 from relaxeq.sites import Site
 
 
-class Block(ABC):
-    """A positive semi-definite approximation of H = Σ_n J_nᵀ Λ_n J_n for one parameter.
+class Spectrum(ABC):
+    """What the evidence asks of the curvature of one parameter: eigenvalues λ and a weight w.
 
-    Summed over the data set, in nats, not averaged (§5, App. C).
+    log det(H + δ) ≈ P log δ + w Σ log(1 + λ/δ).
     """
 
     site: Site
 
     @abstractmethod
     def eigenvalues(self) -> Vector:
-        """All P eigenvalues in float64, none negative, in no promised order."""
+        """Eigenvalues in float64, none negative, in no promised order."""
 
+    @property
     @abstractmethod
-    def dense(self) -> Matrix:
-        """The (P, P) matrix, rows and columns in the order of parameter.flatten()."""
-
-    @abstractmethod
-    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
-        """(H + δ I)^(−1/2) v for vectors v (m, block, out, in): whitens gradients, shapes noise."""
+    def weight(self) -> float:
+        """How often each eigenvalue counts: 1, unless they are those of a part of the data."""
 
     @property
     def size(self) -> int:
@@ -43,11 +41,49 @@ class Block(ABC):
         """Log det(H + δ I) in nats, δ > 0 a prior precision."""
         if not delta > 0:
             raise SpecError(f"delta={delta} of logdet must be positive: it is a prior precision.")
-        return (self.eigenvalues() + delta).log().sum()
+        occam = self.weight * (self.eigenvalues() / delta).log1p().sum()
+        return self.size * math.log(delta) + occam
 
     def trace(self) -> Tensor:
-        """Σ λ."""
-        return self.eigenvalues().sum()
+        """w Σ λ."""
+        return self.weight * self.eigenvalues().sum()
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class KernelSpectrum(Spectrum):
+    """Eigenvalues of kernels J_B J_Bᵀ of batches B, each counted `weight` times: no matrix."""
+
+    site: Site
+    values: Vector
+    weight: float = 1.0
+
+    def eigenvalues(self) -> Vector:
+        return self.values
+
+
+class Block(Spectrum):
+    """A positive semi-definite approximation of H = Σ_n J_nᵀ Λ_n J_n for one parameter.
+
+    Summed over the data set, in nats, not averaged (§5, App. C). All P eigenvalues, each once.
+    """
+
+    @property
+    @final
+    def weight(self) -> float:
+        return 1.0
+
+    @abstractmethod
+    def dense(self) -> Matrix:
+        """The (P, P) matrix, rows and columns in the order of parameter.flatten()."""
+
+    @abstractmethod
+    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+        """(H + δ I)^(−1/2) v for vectors v (m, block, out, in): whitens gradients, shapes noise."""
+
+    @abstractmethod
+    def scaled(self, factor: float) -> "Block":
+        """The block with all sums over the data multiplied."""
 
 
 @final
@@ -89,6 +125,10 @@ class KroneckerBlock(Block):
     def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
         return self.corrected.inverse_root(vectors, delta)
 
+    def scaled(self, factor: float) -> "KroneckerBlock":
+        grams = self.inputs * factor, self.outputs * factor
+        return KroneckerBlock(self.site, *grams, self.scale / factor)
+
     def averaged(self) -> "KroneckerBlock":
         """G averaged over blocks, as App. C.1 writes it for factored layers."""
         mean = self.outputs.mean(0, keepdim=True).expand_as(self.outputs)
@@ -117,6 +157,9 @@ class CorrectedBlock(Block):
         scaled = vectors * self.values.double().flatten(1)[:, None, :]
         return block_diagonal(self.site, scaled @ vectors.mT)
 
+    def scaled(self, factor: float) -> "CorrectedBlock":
+        return CorrectedBlock(self.site, self.bases, self.values * factor)
+
     def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
         a, g = (basis.to(vectors) for basis in self.bases)
         turned = torch.einsum("bou,nboi,biv->nbuv", g, vectors, a)
@@ -139,6 +182,9 @@ class DiagonalBlock(Block):
         matrix: Tensor = torch.diag(self.site.flat_from_blocks(self.values))
         return matrix
 
+    def scaled(self, factor: float) -> "DiagonalBlock":
+        return DiagonalBlock(self.site, self.values * factor)
+
     def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
         return vectors * (self.values.double() + delta).rsqrt().to(vectors)
 
@@ -157,6 +203,9 @@ class DenseBlock(Block):
 
     def dense(self) -> Matrix:
         return self.matrix
+
+    def scaled(self, factor: float) -> "DenseBlock":
+        return DenseBlock(self.site, self.matrix * factor)
 
     def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
         values, basis = torch.linalg.eigh(checked(self.matrix))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from scipy.optimize import brentq
@@ -59,5 +59,5 @@ class Noise:
 def rescaled(terms: Mapping[str, Term], factor: float) -> dict[str, Term]:
     """The terms with all eigenvalues multiplied: curvature under another noise."""
     return {
-        name: Term(term.eigenvalues * factor, term.squared_norm) for name, term in terms.items()
+        name: replace(term, eigenvalues=term.eigenvalues * factor) for name, term in terms.items()
     }

@@ -17,22 +17,25 @@ class Term:
     """What the evidence knows of one prior N(θ | 0, α⁻¹ I): curvature eigenvalues and ‖θ‖².
 
     `eigenvalues` are those of H = −∂² log p(D|θ) (Gauss–Newton, summed over the data, nats), one
-    per parameter, none negative.
+    per parameter, none negative. Where they are those of a part of the data, each counts `weight`
+    times, and `parameters` says how many parameters there are.
     """
 
     eigenvalues: Vector
     squared_norm: float
+    weight: float = 1.0
+    parameters: int | None = None
 
     @property
     def size(self) -> int:
         """P, the number of parameters under this prior."""
-        return self.eigenvalues.numel()
+        return self.eigenvalues.numel() if self.parameters is None else self.parameters
 
     def effective_parameters(self, precision: float) -> float:
-        """γ = Σ λ/(λ+α), between 0 and P (App. D.2)."""
+        """γ = Σ λ/(λ+α), between 0 and P (App. D.2); that of a bound may be larger."""
         if math.isinf(precision):
             return 0.0
-        return float((self.eigenvalues / (self.eigenvalues + precision)).sum())
+        return self.weight * float((self.eigenvalues / (self.eigenvalues + precision)).sum())
 
     def log_evidence(self, precision: float) -> float:
         """½[P log α − α‖θ‖² − Σ log(λ+α)] in nats: log prior minus half the log-determinant.
@@ -41,8 +44,8 @@ class Term:
         """
         if math.isinf(precision):
             return 0.0 if self.squared_norm == 0 else -math.inf
-        occam = (self.eigenvalues / precision).log1p().sum()
-        return -0.5 * (precision * self.squared_norm + float(occam))
+        occam = self.weight * float((self.eigenvalues / precision).log1p().sum())
+        return -0.5 * (precision * self.squared_norm + occam)
 
     def gradient(self, precision: float) -> float:
         """∂ log evidence / ∂ log α = ½(γ − α‖θ‖²), with curvature and weights held fixed."""

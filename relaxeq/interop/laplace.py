@@ -102,11 +102,11 @@ class SiteGGN(GGNInterface):  # type: ignore[misc]
         whole = torch.stack([site.sample_gradients(call.x, g) for call, g in pairs]).sum(0)
         return whole.permute(0, *(1 + "boi".index(axis) for axis in site.axes)).flatten(1)
 
-    def _estimate(self, x: Tensor, y: Tensor, flavour: str) -> Estimate:
+    def _estimate(self, x: Tensor, y: Tensor, flavour: str) -> Estimate[Block]:
         settings = Pass(self.likelihood, "mc" if self.stochastic else "exact")
         return estimate(self.model, [(x, y)], settings, flavour)
 
-    def _loss(self, found: Estimate, y: Tensor) -> Tensor:
+    def _loss(self, found: Estimate[Block], y: Tensor) -> Tensor:
         constant = 0.5 * math.log(2 * math.pi) * y.numel()  # laplace-torch adds it by itself
         of_outputs = constant if self.likelihood == "regression" else 0.0
         return torch.tensor(-found.log_likelihood - of_outputs, dtype=torch.float64)

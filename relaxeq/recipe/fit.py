@@ -13,7 +13,9 @@ from relaxeq.curvature import (
     Batch,
     Estimate,
     Fisher,
+    Flavour,
     Pass,
+    Spectrum,
     checked_batch,
     estimate,
     warn_of_normalisation,
@@ -121,6 +123,7 @@ class _Run:
 
     def train(self, folder: RunFolder | None) -> None:
         if folder is not None:
+            self._settings()  # refuses what could not be resumed, before an epoch is spent
             self._resume(folder)
         with Progress(self.epochs, len(self.history), self.options.progress) as progress:
             for epoch in range(len(self.history), self.epochs):
@@ -172,7 +175,7 @@ class _Run:
         return self.objective == "laplace" and past > 0 and past % self.options.update_every == 0
 
     def _update(self, epoch: int) -> dict[str, Any]:
-        found = self._estimate(self.options.fisher, epoch)
+        found = self._estimate(self.options.fisher, epoch, self.options.curvature)
         terms = terms_of(self.net, self.groups, found.blocks)
         evidence = self._evidence(found, terms)
         self.likelihood, terms = relearned(self.likelihood, found, terms, self.precisions)
@@ -182,16 +185,16 @@ class _Run:
         row = {"evidence": evidence, "precisions": encode(self.precisions)}
         return row | learned_noise(self.likelihood)
 
-    def _estimate(self, fisher: Fisher, epoch: int) -> Estimate:
+    def _estimate(self, fisher: Fisher, epoch: int, flavour: str | Flavour) -> Estimate[Spectrum]:
         device = next(self.net.parameters()).device
         draws = torch.Generator(device).manual_seed(epoch_seed(self.options.seed, epoch))
         self.net.eval()
         settings = Pass(self.likelihood, fisher, draws)
-        found = estimate(self.net, self.loaders.evidence, settings, self.options.curvature)
+        found = estimate(self.net, self.loaders.evidence, settings, flavour)
         check_complete(found.count, self.count, epoch + 1)
         return found
 
-    def _evidence(self, found: Estimate, terms: dict[str, Term]) -> float:
+    def _evidence(self, found: Estimate[Spectrum], terms: dict[str, Term]) -> float:
         total = log_marginal_likelihood(found.log_likelihood, terms, self.precisions)
         return total / self.count
 
@@ -234,7 +237,8 @@ class _Run:
 
     def result(self) -> FitResult:
         self.randomness.start(self.epochs)  # the order of a finished run that is called again, too
-        found = self._estimate(self.options.final_fisher, self.epochs)
+        flavour = self.options.final_curvature or self.options.curvature
+        found = self._estimate(self.options.final_fisher, self.epochs, flavour)
         terms = terms_of(self.net, self.groups, found.blocks)
         metrics = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
         return FitResult(

@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from relaxeq.curvature import Estimate
+from relaxeq.curvature import Estimate, Spectrum
 from relaxeq.evidence import Noise, Term, rescaled
 from relaxeq.likelihoods import LearnedGaussian, Likelihood
 
 
 def relearned(
     likelihood: Likelihood,
-    found: Estimate,
+    found: Estimate[Spectrum],
     terms: dict[str, Term],
     precisions: Mapping[str, float],
 ) -> tuple[Likelihood, dict[str, Term]]:
@@ -23,7 +23,7 @@ def relearned(
     return LearnedGaussian(beta**-0.5), rescaled(terms, beta / noise.precision)
 
 
-def _noise(sigma: float, found: Estimate) -> Noise:
+def _noise(sigma: float, found: Estimate[Spectrum]) -> Noise:
     """R from log p(y|f) = −½ [R/σ² + M log 2πσ²]."""
     constant = found.entries * math.log(2 * math.pi * sigma**2)
     squares = sigma**2 * (-2 * found.log_likelihood - constant)

@@ -1,18 +1,20 @@
 """Options of a fit: a frozen value that prints, compares and travels in checkpoints."""
 
 import math
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import dataclass, fields
 from typing import Any, final, get_args
 
 from torch import nn
 
-from relaxeq.curvature import Fisher, check_flavour
+from relaxeq.curvature import Fisher, Flavour, check_flavour
 from relaxeq.errors import SpecError
 from relaxeq.evidence import Adam, Update
 from relaxeq.likelihoods import Likelihood, likelihood_from
 
 OBJECTIVES = ("laplace", "map")
 FISHERS = get_args(Fisher)
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 MANY = 10**12  # seeds derived from an option fit in 64 bits
 
 
@@ -25,7 +27,9 @@ class Options:
     burn_in         epochs before the first update of prior precisions
     update_every    epochs between updates
     update          how precisions move: Adam(steps=20), or MacKay(), which decides early
-    curvature       flavour of curvature, see relaxeq.curvature.estimate: "kfac", "corrected", …
+    curvature       flavour of curvature, see relaxeq.curvature.estimate: "kfac", "corrected", …, or
+                    Subset(1000) or Bound() of relaxeq.curvature, which see a part of the data
+    final_curvature that of the evidence and table at the end, the same if None
     fisher          its columns in updates: "mc" (one draw per datum) or "exact" (all classes)
     final_fisher    its columns in the evidence and table at the end
     evaluate_every  epochs between evaluations on the test loader
@@ -38,7 +42,8 @@ class Options:
     burn_in: int = 10
     update_every: int = 5
     update: Update = Adam(lr=0.1, steps=20)
-    curvature: str = "kfac"
+    curvature: str | Flavour = "kfac"
+    final_curvature: str | Flavour | None = None
     fisher: Fisher = "mc"
     final_fisher: Fisher = "exact"
     evaluate_every: int = 5
@@ -62,6 +67,8 @@ class Options:
                 "relaxeq.evidence."
             )
         check_flavour(self.curvature)
+        if self.final_curvature is not None:
+            check_flavour(self.final_curvature)
         likelihood_from(self.likelihood)
 
     def _check_whole(self, name: str, least: int, most: int) -> None:
@@ -70,9 +77,20 @@ class Options:
             raise SpecError(f"{name}={value!r} must be a whole number from {least} to {most}.")
 
     def record(self) -> dict[str, Any]:
-        """What a checkpoint must agree with to be continued, as plain JSON values."""
-        values = asdict(self) | {"update": repr(self.update), "likelihood": repr(self.likelihood)}
-        values.pop("progress")
+        """What a checkpoint must agree with to be continued, as plain JSON values.
+
+        Raises SpecError for a value whose text is another in every process.
+        """
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "progress"}
+        for name in ("update", "likelihood", "curvature", "final_curvature"):
+            if values[name] is None or isinstance(values[name], str):
+                continue
+            values[name] = repr(values[name])
+            if ADDRESS.search(values[name]):
+                raise SpecError(
+                    f"{name}={values[name]} says nothing that a resumed run could be compared by: "
+                    "make its class a frozen dataclass, or give it a __repr__ of its settings."
+                )
         return values
 
 

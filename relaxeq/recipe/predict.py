@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from relaxeq.curvature import Batch, Pass, Posterior, checked_batch, estimate
+from relaxeq.curvature import FLAVOURS, Batch, Pass, Posterior, checked_batch
 from relaxeq.errors import DataError, SpecError
 from relaxeq.recipe.priors import prior_groups
 from relaxeq.recipe.result import FitResult
@@ -18,12 +18,10 @@ def posterior(
 ) -> Posterior:
     """The posterior of a fit, its curvature taken on the training data (KFAC, exact columns)."""
     result.net.eval()
-    found = estimate(result.net, train_loader, settings or Pass(result.likelihood))
+    blocks, _ = FLAVOURS["kfac"](result.net, train_loader, settings or Pass(result.likelihood))
     learned = {prior.name: prior.precision for prior in result.priors}
     owners = {name: group.name for group in prior_groups(result.net) for name in group.parameters}
-    return Posterior(
-        result.net, found.blocks, {name: learned[owner] for name, owner in owners.items()}
-    )
+    return Posterior(result.net, blocks, {name: learned[owner] for name, owner in owners.items()})
 
 
 def predict(

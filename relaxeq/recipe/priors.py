@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature import Block
+from relaxeq.curvature import Spectrum
 from relaxeq.evidence import Term
 from relaxeq.paths import GaussianModule
 from relaxeq.sites import network_sites
@@ -56,16 +56,17 @@ def write_precisions(net: nn.Module, precisions: Mapping[str, float]) -> None:
 
 @torch.no_grad()
 def terms_of(
-    net: nn.Module, groups: tuple[PriorGroup, ...], blocks: Mapping[str, Block]
+    net: nn.Module, groups: tuple[PriorGroup, ...], blocks: Mapping[str, Spectrum]
 ) -> dict[str, Term]:
     """What the evidence asks of each group: its eigenvalues and squared norm."""
     values = dict(net.named_parameters())
     return {group.name: _term(group, values, blocks) for group in groups}
 
 
-def _term(group: PriorGroup, values: Mapping[str, Tensor], blocks: Mapping[str, Block]) -> Term:
-    spectra = torch.cat([blocks[name].eigenvalues() for name in group.parameters])
-    if math.isinf(group.precision):  # off: the weights it keeps play no part
-        return Term(spectra, 0.0)
+def _term(group: PriorGroup, values: Mapping[str, Tensor], blocks: Mapping[str, Spectrum]) -> Term:
+    own = [blocks[name] for name in group.parameters]
+    spectra = torch.cat([block.eigenvalues() for block in own])
     norm = sum(float(values[name].double().square().sum()) for name in group.parameters)
-    return Term(spectra, norm)
+    if math.isinf(group.precision):  # off: the weights it keeps play no part
+        norm = 0.0
+    return Term(spectra, norm, own[0].weight, sum(block.size for block in own))

@@ -63,7 +63,11 @@ def learned_priors(
             group.name,
             precisions[group.name],
             terms[group.name].squared_norm,
-            terms[group.name].effective_parameters(precisions[group.name]),
+            # γ of a bound may exceed P, of which it says nothing
+            min(
+                terms[group.name].effective_parameters(precisions[group.name]),
+                float(terms[group.name].size),
+            ),
             terms[group.name].size,
         )
         for group in groups

@@ -1,0 +1,201 @@
+"""How precisions should move, and what cheaper evidence loses, on the demo's two tasks.
+
+    .venv/bin/python experiments/updates.py
+
+trains the demo's F-FC+CONV network with each update of the prior precisions, then with curvature
+from a part of the data, all judged at the end by exact-Fisher KFAC on all data. At the weights of
+the default it also takes each cheaper evidence five times. Writes experiments/results/updates.json
+and updates.md.
+"""
+
+import datetime
+import json
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.progress import track
+
+import relaxeq as rq
+from relaxeq.cli import run_function
+from relaxeq.curvature import Bound, Pass, Subset, estimate
+from relaxeq.data import TensorLoader, toy_task
+from relaxeq.evidence import log_marginal_likelihood
+from relaxeq.recipe import FitResult, Options
+from relaxeq.recipe.priors import prior_groups, terms_of
+from relaxeq.report import markdown_table, write_text
+
+UPDATES = {
+    "Adam(lr=0.1, steps=20), the default": {},
+    "Adam(lr=0.1, steps=1), App. F.6": {"update": rq.Adam(0.1, 1)},
+    "MacKay(damping=0.5, steps=3)": {"update": rq.MacKay()},
+    "MacKay(damping=1, steps=1)": {"update": rq.MacKay(1.0, 1)},
+    "LBFGS(damping=0.5)": {"update": rq.LBFGS()},
+    "LBFGS(damping=1)": {"update": rq.LBFGS(1.0)},
+}
+CHEAPER = {
+    "Subset(64)": Subset(64),
+    "Subset(256)": Subset(256),
+    "Subset(1024)": Subset(1024),
+    "Bound(4, 8)": Bound(4, 8),
+    "Bound(16, 8)": Bound(16, 8),
+}
+TRAINED = ("Subset(256)", "Bound(4, 8)")
+NEAR = 0.05
+
+
+@dataclass(frozen=True)
+class Config:
+    """The demo's settings for its F-FC+CONV network."""
+
+    tasks: tuple[str, ...] = ("digit", "digit+quadrant")
+    alpha: int = 4
+    epochs: int = 80
+    lr: float = 0.005
+    batch: int = 128
+    train: int = 1500
+    burn_in: int = 10
+    update_every: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One training: evidence per datum, when its trace came near its end, and what layers kept."""
+
+    task: str
+    how: str
+    evidence: float
+    near: int
+    seconds: float
+    updates: float
+    accuracy: float
+    types: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def trained(config: Config, task: str, how: str, changes: dict) -> tuple[Outcome, FitResult]:
+    torch.manual_seed(config.seed)
+    train, test = toy_task(task, train=config.train)
+    classes = int(train.tensors[1].max()) + 1
+    size = {"alpha": config.alpha, "size": (16, 16)}
+    net = rq.models.PaperNet("F-FC+CONV", in_channels=1, classes=classes, **size)
+    own = {name: getattr(config, name) for name in ("lr", "burn_in", "update_every", "seed")}
+    options = Options(**own, final_curvature="kfac", progress=False, **changes)
+    begin = time.perf_counter()
+    loaders = TensorLoader(train, config.batch, seed=config.seed), TensorLoader(test, 297)
+    result = rq.fit(net, *loaders, config.epochs, "laplace", options)
+    seconds = time.perf_counter() - begin
+    trace = [(row["epoch"], row["evidence"]) for row in result.history if "evidence" in row]
+    with_update = [row["seconds"] for row in result.history if "evidence" in row]
+    plain = [row["seconds"] for row in result.history if "evidence" not in row]
+    report = rq.summary(result)
+    outcome = Outcome(
+        task,
+        how,
+        evidence=result.evidence,
+        near=next(epoch for epoch, value in trace if abs(value - trace[-1][1]) < NEAR),
+        seconds=seconds,
+        updates=statistics.median(with_update) - statistics.median(plain),
+        accuracy=result.metrics["test_accuracy"],
+        types=tuple({row.name: row.layer_type for row in report.rows}.values()),
+        warnings=report.warnings,
+    )
+    return outcome, result
+
+
+def lost(config: Config, task: str, result: FitResult) -> list[dict[str, float | str]]:
+    """Each cheaper evidence at the same weights, five draws: nats per datum beyond all data's."""
+    loader = TensorLoader(toy_task(task, train=config.train)[0], config.batch)
+    groups = prior_groups(result.net)
+    alphas = {prior.name: prior.precision for prior in result.priors}
+
+    def evidence(flavour: object, seed: int) -> tuple[float, float]:
+        draws = torch.Generator().manual_seed(seed)
+        found = estimate(result.net.eval(), loader, Pass(generator=draws), flavour)
+        terms = terms_of(result.net, groups, found.blocks)
+        gamma = sum(term.effective_parameters(alphas[name]) for name, term in terms.items())
+        return log_marginal_likelihood(found.log_likelihood, terms, alphas) / found.count, gamma
+
+    truth, gamma = evidence("kfac", 0)
+    rows = []
+    for name, flavour in ({"corrected, all data": "corrected"} | CHEAPER).items():
+        begin = time.perf_counter()
+        found = [evidence(flavour, seed) for seed in range(1 if flavour == "corrected" else 5)]
+        gaps = [value - truth for value, _ in found]
+        rows.append(
+            {
+                "task": task,
+                "flavour": name,
+                "gap": statistics.mean(gaps),
+                "std": statistics.stdev(gaps) if len(gaps) > 1 else 0.0,
+                "gamma": statistics.mean(g for _, g in found) / gamma,
+                "seconds": (time.perf_counter() - begin) / len(found),
+            }
+        )
+    return rows
+
+
+def tables(outcomes: list[Outcome], losses: list[dict]) -> str:
+    first = [
+        [o.task, o.how, f"{o.evidence:.3f}", str(o.near), f"{o.seconds:.0f}", f"{o.updates:.2f}"]
+        + [f"{100 * o.accuracy:.1f} %", " ".join(o.types)]
+        for o in outcomes
+    ]
+    head = ["task", "precisions by", "log evidence (nats per datum)", f"epoch within {NEAR} of end"]
+    head += ["seconds", "seconds per update", "test accuracy", "layer types"]
+    second = [
+        [row["task"], row["flavour"], f"{row['gap']:+.3f}", f"{row['std']:.3f}"]
+        + [f"{row['gamma']:.2f}", f"{row['seconds']:.2f}"]
+        for row in losses
+    ]
+    names = [
+        "task",
+        "curvature",
+        "mean Δ log evidence (nats per datum)",
+        "std",
+        "γ / γ of all data",
+    ]
+    title = "\n\nAt the weights of the default, against exact-Fisher KFAC on all data:\n\n"
+    text = markdown_table(head, first, left=2) + title
+    return text + markdown_table([*names, "seconds"], second, left=2) + "\n"
+
+
+def main(
+    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
+        "experiments/results"
+    ),
+    epochs: Annotated[int, typer.Option(min=16, help="Epochs of each run.")] = Config.epochs,
+) -> None:
+    torch.set_num_threads(1)
+    config = Config(epochs=epochs)
+    sampled = {f"default, {name}": {"curvature": CHEAPER[name]} for name in TRAINED}
+    runs = [(task, how) for task in config.tasks for how in UPDATES | sampled]
+    outcomes, losses = [], []
+    for task, how in track(runs, "trainings"):
+        outcome, result = trained(config, task, how, (UPDATES | sampled)[how])
+        outcomes.append(outcome)
+        if how == next(iter(UPDATES)):
+            losses += lost(config, task, result)
+    facts = {
+        "command": " ".join(["python experiments/updates.py", *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "data": "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)",
+        "settings": asdict(config),
+        "torch": f"{torch.__version__}, one thread, other work beside it",
+    }
+    record = facts | {"outcomes": [asdict(o) for o in outcomes], "losses": losses}
+    write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", results / "updates.json")
+    lines = "".join(f"- {key}: {value}\n" for key, value in facts.items())
+    text = f"# Updates of precisions, and cheaper evidence\n\n{lines}\n{tables(outcomes, losses)}"
+    write_text(text, results / "updates.md")
+    print(text)
+
+
+if __name__ == "__main__":
+    run_function(main)
