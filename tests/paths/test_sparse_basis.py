@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from relaxeq import groups
 from relaxeq.paths import Sparse
 from relaxeq.paths.sparse.anchors import filter_places, group_places, placed_anchors, torus_places
-from relaxeq.paths.sparse.basis import EPSILON, gain_of, sparse_basis
+from relaxeq.paths.sparse.basis import EPSILON, FAINT, gain_of, sparse_basis, whitened
 
 PLACES = {
     "filter": filter_places(3),
@@ -129,6 +129,29 @@ def test_scale_is_that_of_rectified_noise(omega):
     correlation = torch.full((9, 9), 1 / math.pi, dtype=torch.float64)
     correlation.fill_diagonal_(1.0)  # E x xᵀ of rectified noise of mean square 1
     assert gain_of(phi) == pytest.approx(float((phi @ correlation @ phi.mT).trace()))
+
+
+@every
+@both
+@pytest.mark.parametrize("omega", [0.0, 0.2, 1.0])
+def test_white_weights_come_from_anchors(places, kind, omega, float64):
+    """Q = T Φ is orthonormal and spans what Φ spans but for its faint directions."""
+    phi = sparse_basis(places, Sparse(basis=kind))(torch.tensor(omega))
+    white = whitened(phi)
+    torch.testing.assert_close(white.functions, white.anchors @ phi)
+    rank = len(white.functions)
+    torch.testing.assert_close(white.functions @ white.functions.mT, torch.eye(rank))
+    rest = phi - phi @ white.functions.mT @ white.functions
+    sizes = torch.linalg.svdvals(phi)
+    assert torch.linalg.matrix_norm(rest, 2) < FAINT * sizes[0] + 1e-9
+    assert rank == int((sizes > FAINT * sizes[0]).sum())
+    draws = torch.randn(20_000, rank) @ white.anchors
+    assert draws.square().sum(1).mean().item() == pytest.approx(white.square, rel=0.05)
+
+
+def test_each_pair_starts_as_the_first():
+    phi = sparse_basis(PLACES["filter"], Sparse())(torch.ones(2, 3))
+    torch.testing.assert_close(whitened(phi).anchors, whitened(phi[0, 0]).anchors)
 
 
 def test_rectified_noise_has_that_correlation():

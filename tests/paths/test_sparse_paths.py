@@ -277,6 +277,17 @@ def test_initial_scale_for_rectified_inputs(kind, gain):
         assert ratio.item() == pytest.approx(gain**2, rel=0.35)
 
 
+def test_weights_start_as_dense_ones_in_the_span(float64):
+    """E wᵀw = σ² QᵀQ, the projection on the span: no direction starts larger than another."""
+    wide = Field(Z2, 60, (3, 4))
+    path = SparseConv(wide, wide, 3, Z2.point_group.subgroup([]))
+    s = dense_weights(path)["u"].flatten(0, 1)
+    q = torch.linalg.svd(path.functions()["u"], full_matrices=False)[2]
+    found = s.mT @ s / len(s)
+    expected = q.mT @ q * (found.trace() / 5)
+    torch.testing.assert_close(found, expected, atol=0.08 * float(found.diagonal().max()), rtol=0)
+
+
 def test_factors_start_with_equal_norms():
     path = SparseFC(Field(Z2, 20, (8, 8)), Field(Z2, 20, (4, 4)))
     assert path.u1.norm().item() == pytest.approx(path.u2.norm().item(), rel=0.05)

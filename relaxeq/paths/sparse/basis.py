@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -125,6 +126,36 @@ def gain_of(functions: Tensor) -> float:
     apart = functions.square().sum(-1)
     common = functions.sum(-1).square()
     return float(((1 - RECTIFIED) * apart + RECTIFIED * common).sum(-1).mean())
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class White:
+    """Anchors u = ξ T for which weights s = u Φ = ξ Q are white: Q = T Φ has orthonormal rows.
+
+    Directions of Φ whose singular value is below FAINT of the largest are left out: they would need
+    anchors out of proportion.
+    """
+
+    anchors: Tensor
+    functions: Tensor
+
+    @property
+    def square(self) -> float:
+        """E ‖u‖² of one pair of channels, for ξ ~ N(0, I)."""
+        return float(self.anchors.square().sum())
+
+
+FAINT = 0.1
+
+
+def whitened(phi: Tensor) -> White:
+    """T and Q of functions Φ (M, n), in float64; of those of the first pair for (C', C, M, n)."""
+    chosen = phi.detach().double().cpu().reshape(-1, *phi.shape[-2:])[0]
+    values, rows = torch.linalg.eigh(chosen @ chosen.mT)
+    kept = values > FAINT**2 * values[-1]
+    anchors = (rows[:, kept] / values[kept].sqrt()).mT
+    return White(anchors, anchors @ chosen)
 
 
 def sparse_basis(places: Places, options: Sparse, count: int | None = None) -> Basis:

@@ -1,6 +1,7 @@
 """S-GCONV over any finite group: CayleyConv with a filter in a sparse basis (App. A)."""
 
 import math
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -12,7 +13,7 @@ from relaxeq.groups import FiniteGroup
 from relaxeq.paths.cayley import CayleyFeatures
 from relaxeq.paths.space import Vectors
 from relaxeq.paths.sparse.anchors import places_of
-from relaxeq.paths.sparse.basis import gain_of, sparse_basis
+from relaxeq.paths.sparse.basis import White, gain_of, sparse_basis
 from relaxeq.paths.sparse.options import Sparse
 from relaxeq.paths.sparse.path import Functions, Show, SparsePath, spread
 from relaxeq.sites import Explicit, Rearranged, Site
@@ -66,10 +67,10 @@ class SparseCayley(SparsePath):
         return {"u": Site(Explicit(read), rows, shape)}
 
     def reset_anchors(
-        self, functions: Functions, gain: float, generator: torch.Generator | None
+        self, start: Mapping[str, White], gain: float, generator: torch.Generator | None
     ) -> None:
-        fan_in = self.pairs[1] * gain_of(functions["u"])
-        self.draw("u", gain / math.sqrt(fan_in), generator)
+        fan_in = self.pairs[1] * gain_of(start["u"].functions)
+        self.draw("u", start["u"], gain / math.sqrt(fan_in), generator)
 
     @property
     def symmetry(self) -> str:

@@ -1,6 +1,7 @@
 """S-CONV and S-GCONV: convolutions whose filters lie in a sparse basis (Eq. 6, App. A)."""
 
 import math
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -12,7 +13,7 @@ from relaxeq.fields import Field
 from relaxeq.groups import PointGroup, Subgroup
 from relaxeq.paths.gconv import conv_stage
 from relaxeq.paths.sparse.anchors import Places, filter_places
-from relaxeq.paths.sparse.basis import gain_of, sparse_basis
+from relaxeq.paths.sparse.basis import White, gain_of, sparse_basis
 from relaxeq.paths.sparse.layouts import BasisPatches, PairPatches, PairRows, Part
 from relaxeq.paths.sparse.options import Sparse
 from relaxeq.paths.sparse.path import Functions, Show, SparsePath, spread
@@ -85,10 +86,11 @@ class SparseConv(SparsePath):
         return {"u": Site(read, self.stage.site().outputs, shape)}
 
     def reset_anchors(
-        self, functions: Functions, gain: float, generator: torch.Generator | None
+        self, start: Mapping[str, White], gain: float, generator: torch.Generator | None
     ) -> None:
-        channels = self.stage.fan_in / functions["u"].shape[-1]
-        self.draw("u", gain / math.sqrt(channels * gain_of(functions["u"])), generator)
+        functions = start["u"].functions
+        fan_in = self.stage.fan_in / functions.shape[-1] * gain_of(functions)
+        self.draw("u", start["u"], gain / math.sqrt(fan_in), generator)
 
     @property
     def symmetry(self) -> str:

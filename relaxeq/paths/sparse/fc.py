@@ -1,6 +1,7 @@
 """S-FC: F-FC with both factors in a sparse basis (Eq. 7)."""
 
 import math
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from relaxeq.fields import Field
 from relaxeq.paths.space import Space
 from relaxeq.paths.sparse.anchors import places_of
-from relaxeq.paths.sparse.basis import gain_of, sparse_basis
+from relaxeq.paths.sparse.basis import White, gain_of, sparse_basis
 from relaxeq.paths.sparse.options import Sparse
 from relaxeq.paths.sparse.path import Functions, Show, SparsePath, spread
 from relaxeq.sites import Explicit, Projected, Rearranged, Site
@@ -94,15 +95,15 @@ class SparseFC(SparsePath):
         }
 
     def reset_anchors(
-        self, functions: Functions, gain: float, generator: torch.Generator | None
+        self, start: Mapping[str, White], gain: float, generator: torch.Generator | None
     ) -> None:
         # As in F-FC: u1 and u2 of equal norm. The first factor writes places, the second reads.
-        first = float(functions["u1"].square().sum(-2).mean())
-        sizes = [self.anchors(name).shape[2] for name in ("u1", "u2")]
-        product = gain / math.sqrt(self.pairs[1] * first * gain_of(functions["u2"]))
-        ratio = math.sqrt(sizes[1] / sizes[0])
-        self.draw("u1", math.sqrt(product * ratio), generator)
-        self.draw("u2", math.sqrt(product / ratio), generator)
+        first, second = start["u1"], start["u2"]
+        written = float(first.functions.square().sum(0).mean())
+        product = gain / math.sqrt(self.pairs[1] * written * gain_of(second.functions))
+        ratio = math.sqrt(second.square / first.square)
+        self.draw("u1", first, math.sqrt(product * ratio), generator)
+        self.draw("u2", second, math.sqrt(product / ratio), generator)
 
     @property
     def symmetry(self) -> str:

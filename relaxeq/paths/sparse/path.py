@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import functional
 
-from relaxeq.paths.base import GaussianModule, Path, draw_normal
-from relaxeq.paths.sparse.basis import Basis
+from relaxeq.paths.base import GaussianModule, Path
+from relaxeq.paths.sparse.basis import Basis, White, whitened
 from relaxeq.paths.sparse.options import Sparse
 from relaxeq.sites import Ones, Rearranged, Site, deterministic, is_listening, tap
 
@@ -92,7 +92,7 @@ class SparsePath(Path, ABC):
 
     @abstractmethod
     def reset_anchors(
-        self, functions: Functions, gain: float, generator: torch.Generator | None
+        self, start: Mapping[str, White], gain: float, generator: torch.Generator | None
     ) -> None:
         """Draw u so that outputs have gain² times the mean square of inputs as ReLU leaves them."""
 
@@ -180,15 +180,24 @@ class SparsePath(Path, ABC):
     @torch.no_grad()
     def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
         self.omega.fill_(self.options.omega)
-        for name, start in self._starts.items():
+        for name, first in self._starts.items():
             if (z := self._moved(name)) is not None:
-                z.copy_(torch.from_numpy(start))
-        self.reset_anchors(self.functions(), gain, generator)
+                z.copy_(torch.from_numpy(first))
+        start = {name: whitened(phi) for name, phi in self.functions().items()}
+        self.reset_anchors(start, gain, generator)
 
     @final
-    def draw(self, name: str, std: float, generator: torch.Generator | None) -> None:
-        """Fill u of a factor with N(0, std²)."""
-        draw_normal(self.holder.get_parameter(name), std, generator)
+    def draw(self, name: str, white: White, std: float, generator: torch.Generator | None) -> None:
+        """Fill u of a factor with ξ T, ξ ~ N(0, std²): white weights, as dense ones start.
+
+        Equal anchors ~ N(0, σ²) would make weights smooth, and what inputs have in common would
+        soon outweigh what tells them apart.
+        """
+        parameter, (rank, count) = self.holder.get_parameter(name), white.anchors.shape
+        shape = (parameter.numel() // count, rank)
+        noise = torch.empty(shape, dtype=parameter.dtype).normal_(generator=generator)
+        drawn = std * noise.double() @ white.anchors
+        parameter.copy_(drawn.view(parameter.shape))
 
     def _show(self, name: str, x: Tensor, z: Tensor) -> Tensor:
         return tap(self.holder, name, x, z)

@@ -1,6 +1,7 @@
 """NS-CONV: a convolution whose filter depends on the position, in a sparse basis (§3.2)."""
 
 import math
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from relaxeq.fields import Field
 from relaxeq.paths.exact import Exact
 from relaxeq.paths.sparse.anchors import filter_places, half, torus_places
-from relaxeq.paths.sparse.basis import ExponentialBasis, gain_of, sparse_basis
+from relaxeq.paths.sparse.basis import ExponentialBasis, White, gain_of, sparse_basis, whitened
 from relaxeq.paths.sparse.layouts import BasisPatches, Part
 from relaxeq.paths.sparse.options import Sparse
 from relaxeq.paths.sparse.path import Functions, Show, SparsePath
@@ -69,11 +70,12 @@ class PositionConv(SparsePath):
         return {"u": Site(BasisPatches((Part(index, taps),)), outputs, (1, rows, columns))}
 
     def reset_anchors(
-        self, functions: Functions, gain: float, generator: torch.Generator | None
+        self, start: Mapping[str, White], gain: float, generator: torch.Generator | None
     ) -> None:
-        over_positions = float(functions["u"].square().sum(0).mean())
-        fan_in = self.pairs[1] * over_positions * gain_of(self.taps.tensor)
-        self.draw("u", gain / math.sqrt(fan_in), generator)
+        psi, taps = self.functions()["u"], whitened(self.taps.tensor)
+        over_positions = float(psi.square().sum(0).mean())
+        fan_in = self.pairs[1] * over_positions * gain_of(taps.functions)
+        self.draw("u", taps, gain / math.sqrt(fan_in), generator)
 
     @property
     def symmetry(self) -> str:
