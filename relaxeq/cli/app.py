@@ -9,6 +9,7 @@ import typer
 
 from relaxeq.cli.check import check
 from relaxeq.cli.demo import demo
+from relaxeq.cli.fit import fit
 from relaxeq.cli.report import report
 from relaxeq.cli.table import table
 from relaxeq.errors import RelaxeqError
@@ -23,6 +24,7 @@ LOOK: dict[str, Any] = {
 app = typer.Typer(no_args_is_help=True, **LOOK)
 app.command()(demo)
 app.command()(table)
+app.command()(fit)
 app.command()(report)
 app.command()(check)
 

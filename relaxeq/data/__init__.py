@@ -5,6 +5,7 @@ from relaxeq.data.digits import load_digits
 from relaxeq.data.loader import TensorLoader
 from relaxeq.data.sources import SOURCES, load_images
 from relaxeq.data.tasks import ImageTask, Sets, Task
+from relaxeq.data.tensor_file import TensorFile
 from relaxeq.data.toy import CLASSES, quadrants, toy_task
 from relaxeq.data.transforms import Fitted, InQuadrant, Rotated, Transform, Translated
 
@@ -21,6 +22,7 @@ __all__ = [
     "Sets",
     "Shifts",
     "Task",
+    "TensorFile",
     "TensorLoader",
     "Transform",
     "Translated",

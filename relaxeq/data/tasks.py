@@ -26,7 +26,7 @@ class Sets:
     """
 
     train: TensorDataset
-    test: TensorDataset
+    test: TensorDataset | None
     outputs: int
     black: tuple[float, ...]
 

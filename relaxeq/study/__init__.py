@@ -13,7 +13,7 @@ from relaxeq.study.figures import (
 )
 from relaxeq.study.files import check_settings, to_json
 from relaxeq.study.job import Job
-from relaxeq.study.network import Network, Paper
+from relaxeq.study.network import FromFile, Network, Paper
 from relaxeq.study.outcome import REPORT, Outcome, read_outcome
 from relaxeq.study.running import check_processes, train_all
 from relaxeq.study.training import Training
@@ -28,6 +28,7 @@ __all__ = [
     "Cell",
     "Claim",
     "Figure",
+    "FromFile",
     "Job",
     "Network",
     "Outcome",

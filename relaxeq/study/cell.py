@@ -1,9 +1,9 @@
 """A cell of a table: a network, data and an objective, trained for one seed."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import torch
 
@@ -38,6 +38,12 @@ class Cell:
         words = (self.row, self.column, self.objective, f"seed{self.seed}")
         return "_".join(re.sub(r"[^\w+,.-]+", "-", word).strip("-") for word in words).lower()
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that its numbers depend on, as JSON values."""
+        parts = {"network": repr(self.network), "data": repr(self.task)}
+        return parts | self.training.record() | {"objective": self.objective, "seed": self.seed}
+
     def job(self, out: Path) -> Job["Cell"]:
         """The training in its folder below `out`."""
         length = self.training.epochs * self.network.cost
@@ -47,7 +53,7 @@ class Cell:
 
 def check_cell(cell: Cell, folder: Path) -> None:
     """Say in `folder` which cell it holds, or raise CheckpointError if it holds another one."""
-    check_settings({"cell": repr(replace(cell, row="", column=""))}, folder / SETTINGS, "folder")
+    check_settings(cell.settings, folder / SETTINGS, "folder")
 
 
 def train_cell(cell: Cell, folder: Path, progress: bool = False) -> None:

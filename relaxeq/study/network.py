@@ -10,6 +10,7 @@ from relaxeq.data import Sets
 from relaxeq.groups import planar
 from relaxeq.models import PaperNet
 from relaxeq.paths import parse_spec
+from relaxeq.testing.loading import load_network
 
 WORK = {"F-FC": 1.0, "S-FC": 1.5, "CONV": 3.0, "S-CONV": 3.5, "GCONV": 3.0}
 """Of paths, in about the time of F-FC; sums share a forward pass of the rest."""
@@ -26,6 +27,21 @@ class Network(ABC):
     @abstractmethod
     def cost(self) -> float:
         """About how long a datum takes; only ratios matter."""
+
+
+@final
+@dataclass(frozen=True)
+class FromFile(Network):
+    """The network that "module.py:Net" names: a module, or what makes one without arguments."""
+
+    target: str
+
+    def build(self, sets: Sets) -> nn.Module:
+        return load_network(self.target)
+
+    @property
+    def cost(self) -> float:
+        return 1.0
 
 
 @final

@@ -51,10 +51,13 @@ class Training:
             progress=progress,
         )
 
-    def loaders(self, sets: Sets, seed: int) -> tuple[Iterable[Batch] | Loaders, TensorLoader]:
-        """Training loader, in two parts if images are augmented, and test loader."""
+    def loaders(
+        self, sets: Sets, seed: int
+    ) -> tuple[Iterable[Batch] | Loaders, TensorLoader | None]:
+        """Training loader, in two parts if images are augmented, and test loader if any."""
         plain = TensorLoader(sets.train, self.batch, seed=seed)
-        test = TensorLoader(sets.test, max(self.batch, 512))
+        held_out = sets.test
+        test = None if held_out is None else TensorLoader(held_out, max(self.batch, 512))
         if not self.augment:
             return plain, test
         x, y = sets.train.tensors

@@ -9,6 +9,8 @@ from relaxeq.study import Training
 
 NAMES = ("smoke", "cpu", "paper")
 OBJECTIVES = ("map", "laplace")
+DIGITS = (1500, 297)
+"""How many digits ship with relaxeq, to train and to test on."""
 
 
 @final
@@ -53,8 +55,17 @@ class Preset:
     def task(self, source: str, *transforms: Transform) -> ImageTask:
         """Images of a source in the preset's size, and then transformed."""
         fitted = Fitted((self.size, self.size))
-        root = None if source == "digits" else self.root
-        return ImageTask(source, (fitted, *transforms), self.train, self.test, root)
+        return self.images(source, fitted, *transforms)
+
+    def images(self, source: str, *transforms: Transform) -> ImageTask:
+        """Images of a source, transformed; of the digits that ship with relaxeq all at most."""
+        if source != "digits":
+            return ImageTask(source, transforms, self.train, self.test, self.root)
+        counts = [
+            None if wanted is None else min(wanted, most)
+            for wanted, most in ((self.train, DIGITS[0]), (self.test, DIGITS[1]))
+        ]
+        return ImageTask(source, transforms, *counts)
 
     def record(self) -> dict[str, Any]:
         """What figures depend on beside data and seeds, as JSON values."""

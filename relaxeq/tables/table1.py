@@ -32,10 +32,8 @@ def rows(preset: Preset) -> dict[str, Paper]:
 def columns(preset: Preset) -> dict[str, ImageTask]:
     """The two tasks, on the first data set."""
     size = (preset.size, preset.size)
-    root = None if preset.data[0] == "digits" else preset.root
     return {
-        name: ImageTask(preset.data[0], (InQuadrant(name, size),), preset.train, preset.test, root)
-        for name in (STRICT, PARTIAL)
+        name: preset.images(preset.data[0], InQuadrant(name, size)) for name in (STRICT, PARTIAL)
     }
 
 

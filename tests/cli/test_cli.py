@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from relaxeq.cli import main, run_function
+from relaxeq.cli import run_function
 from relaxeq.demo import PRESETS, DemoConfig, Results
 from relaxeq.errors import SpecError
 from relaxeq.report import Report, Row
@@ -22,19 +22,6 @@ from relaxeq.study import Outcome
 ROOT = Path(__file__).parents[2]
 
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """call(*arguments) gives exit code, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        code = 0 if ended.value.code is None else int(ended.value.code)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture
@@ -52,7 +39,7 @@ def test_no_command_shows_the_commands(call: Call) -> None:
     assert "demo" in out + err
 
 
-@pytest.mark.parametrize("command", ["demo", "report", "check"])
+@pytest.mark.parametrize("command", ["demo", "table", "fit", "report", "check"])
 def test_help_has_examples(call: Call, command: str) -> None:
     code, out, _ = call(command, "--help")
     assert code == 0

@@ -120,3 +120,11 @@ def test_a_record_tells_apart_what_figures_depend_on() -> None:
     assert replace(preset, scale=0.2).record() != preset.record()
     trained = replace(preset, training=replace(preset.training, lr=0.3))
     assert trained.record() != preset.record()
+
+
+def test_the_digits_that_ship_are_enough_for_every_preset() -> None:
+    for name in ("1", "2", "3", "4", "7"):
+        for preset in TABLES[name].presets.values():
+            given = replace(preset, data=("digits",), root="elsewhere")
+            for task in TABLES[name].columns(given).values():
+                assert task.load().train.tensors[0].shape[2:] == (preset.size, preset.size)

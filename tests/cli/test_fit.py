@@ -1,0 +1,108 @@
+"""relaxeq fit: named data and files, PaperNet and users' networks, run folders and exit codes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from relaxeq.cli import fit as command
+from relaxeq.data import Fitted, ImageTask, TensorFile
+from relaxeq.evidence import MacKay
+from relaxeq.report import read_report
+from relaxeq.study import Cell, FromFile, Paper
+
+Call = Callable[..., tuple[int, str, str]]
+SHORT = ("--epochs", "2", "--burn-in", "1", "--update-every", "1", "--alpha", "1")
+
+MODULE = """
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+"""
+
+
+def test_papernet_on_digits_leaves_a_run_that_continues(call: Call, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = ("fit", "F-FC+CONV", *SHORT, "--train", "40", "--test", "20", "--out", str(out))
+    code, shown, err = call(*command)
+    assert (code, err) == (0, "")
+    assert "laplace: log evidence" in shown
+    assert "layers.0  F-FC" in shown
+    report = read_report(out / "report.json")
+    assert (report.count, report.epochs, report.objective) == (40, 2, "laplace")
+    history = (out / "history.jsonl").read_text()
+    code, again, _ = call(*command, "--json")
+    assert (code, json.loads(again)) == (0, json.loads(report.to_json()))
+    assert (out / "history.jsonl").read_text() == history
+    code, _, err = call(*command, "--lr", "0.5")
+    assert code == 2
+    assert "holds runs with other settings, lr=0.01 and not 0.5: choose another folder" in err
+    assert call("report", str(out))[0] == 0
+
+
+def test_a_users_network_and_file(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(MODULE)
+    draws = np.random.default_rng(0)
+    x = draws.standard_normal((50, 4))
+    np.savez(tmp_path / "mine.npz", x=x, y=x[:, :2])
+    network, data = f"{tmp_path / 'model.py'}:net", str(tmp_path / "mine.npz")
+    options = ("--objective", "map", "--out", str(tmp_path / "run"), "--json")
+    code, out, err = call("fit", network, "--data", data, *SHORT, *options)
+    assert (code, err) == (0, "")
+    values = json.loads(out)
+    assert (values["objective"], values["count"], values["rows"]) == ("map", 50, [])
+    assert values["test_nll"] is None
+    assert [prior["name"] for prior in values["others"]][0] == "0.weight"
+
+
+def test_options_become_a_cell(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[Cell, Path, bool]] = []
+
+    def fake(cell: Cell, folder: Path, progress: bool) -> None:
+        asked.append((cell, folder, progress))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "train_cell", fake)
+    options = ("--group", "p4", "--filters", "full", "--size", "16", "--update", "mackay")
+    code, _, err = call("fit", "GCONV", *options, "--augment", "--seed", "3", "--test", "50")
+    assert code == 130
+    assert "the same command continues" in err
+    ((cell, folder, progress),) = asked
+    assert (folder, progress) == (Path("runs/fit"), True)
+    assert cell.network == Paper("GCONV", 10, "p4", "full")
+    assert cell.task == ImageTask("digits", (Fitted((16, 16)),), None, 50)
+    assert (cell.seed, cell.objective) == (3, "laplace")
+    assert (cell.training.augment, cell.training.update) == (True, MacKay())
+    call("fit", "CONV")
+    assert asked[1][0].task == ImageTask("digits", (Fitted((8, 8)),))
+    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2)), y=np.arange(3))
+    call("fit", "model.py:Net", "--data", str(tmp_path / "a.npz"))
+    assert asked[2][0].network == FromFile("model.py:Net")
+    assert asked[2][0].task == TensorFile(str(tmp_path / "a.npz"))
+    assert asked[2][0].training.likelihood == "classification"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("CONV", "--data", "svhn"),
+            "--data svhn must be one of digits, mnist, fashion-mnist, cif",
+        ),
+        (("CONV", "--update", "sgd"), "--update sgd must be one of adam, mackay."),
+        (("CONVX",), "'CONVX' is not a path"),
+        (("nowhere.py:Net",), "'nowhere.py' is no file"),
+        (("CONV", "--data", "nowhere.pt"), "nowhere.pt cannot be read"),
+        (("CONV", "--objective", "mle"), "objective='mle' must be 'laplace' or 'map'"),
+    ],
+)
+def test_wrong_usage_exits_with_2(
+    call: Call, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    code, out, err = call("fit", *arguments, "--out", str(tmp_path / "run"))
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: ")
+    assert message in err
