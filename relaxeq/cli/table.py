@@ -10,7 +10,7 @@ from relaxeq.cli.console import wide_console
 from relaxeq.cli.demo import INTERRUPTED
 from relaxeq.errors import SpecError
 from relaxeq.study import to_json
-from relaxeq.tables import TABLES, Preset, Table, run_table, terminal
+from relaxeq.tables import TABLES, Preset, Table, record_finished, run_table, terminal
 
 DATA = "Data sets, joined by commas: digits, mnist, fashion-mnist, cifar10."
 
@@ -33,6 +33,9 @@ def table(  # noqa: PLR0913  (an option each)
     results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path(
         "experiments/results"
     ),
+    finished: Annotated[
+        bool, typer.Option("--finished", help="Train nothing, record what is finished.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Run a table of the paper, and write its figures beside the paper's.
@@ -54,7 +57,8 @@ def table(  # noqa: PLR0913  (an option each)
     settings = _settings(chosen, preset, data, root, seeds)
     folder = out / chosen.stem / "_".join((preset, *settings.data))
     try:
-        block = run_table(chosen, preset, settings, folder, results, jobs)
+        work = record_finished if finished else run_table
+        block = work(chosen, preset, settings, folder, results, jobs)
     except KeyboardInterrupt:
         typer.echo("\nStopped; the same command continues where it was.", err=True)
         raise typer.Exit(INTERRUPTED) from None

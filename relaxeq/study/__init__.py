@@ -14,7 +14,7 @@ from relaxeq.study.figures import (
 from relaxeq.study.files import check_settings, to_json
 from relaxeq.study.job import Job
 from relaxeq.study.network import FromFile, Network, Paper
-from relaxeq.study.outcome import REPORT, Outcome, read_outcome
+from relaxeq.study.outcome import REPORT, Outcome, is_finished, read_outcome
 from relaxeq.study.running import check_processes, train_all
 from relaxeq.study.training import Training
 
@@ -40,6 +40,7 @@ __all__ = [
     "claims_list",
     "claims_markdown",
     "figure_of",
+    "is_finished",
     "read_outcome",
     "to_json",
     "train_all",

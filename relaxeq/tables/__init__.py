@@ -4,7 +4,7 @@ from relaxeq.tables.blocks import Block, read_blocks
 from relaxeq.tables.group_study import GROUP_STUDY
 from relaxeq.tables.page import page, terminal
 from relaxeq.tables.preset import Preset
-from relaxeq.tables.program import run_table, save_block
+from relaxeq.tables.program import record_finished, run_table, save_block
 from relaxeq.tables.results import Entry, Results
 from relaxeq.tables.table import Table
 from relaxeq.tables.table1 import TABLE1
@@ -24,6 +24,7 @@ __all__ = [
     "Table",
     "page",
     "read_blocks",
+    "record_finished",
     "run_table",
     "save_block",
     "terminal",

@@ -12,7 +12,7 @@ from relaxeq.study import to_json
 from relaxeq.tables.results import Results, entry_from
 
 Run = Mapping[str, Any]
-"""Facts of one run: command, date, torch, processes, seeds."""
+"""Facts of one run: command, date, torch, seeds."""
 
 
 @final

@@ -61,11 +61,11 @@ class Preset:
         """Images of a source, transformed; of the digits that ship with relaxeq all at most."""
         if source != "digits":
             return ImageTask(source, transforms, self.train, self.test, self.root)
-        counts = [
+        train, test = (
             None if wanted is None else min(wanted, most)
-            for wanted, most in ((self.train, DIGITS[0]), (self.test, DIGITS[1]))
-        ]
-        return ImageTask(source, transforms, *counts)
+            for wanted, most in zip((self.train, self.test), DIGITS, strict=True)
+        )
+        return ImageTask(source, transforms, train, test)
 
     def record(self) -> dict[str, Any]:
         """What figures depend on beside data and seeds, as JSON values."""

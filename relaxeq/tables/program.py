@@ -1,11 +1,21 @@
 """run_table: train the cells of a table, merge what came out into its record, write its page."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 
 from relaxeq.report import run_facts, write_text
-from relaxeq.study import check_cell, check_processes, train_all, train_cell
+from relaxeq.study import (
+    Cell,
+    Outcome,
+    check_cell,
+    check_processes,
+    is_finished,
+    read_outcome,
+    train_all,
+    train_cell,
+)
 from relaxeq.tables.blocks import Block, read_blocks, with_block, write_blocks
 from relaxeq.tables.page import page
 from relaxeq.tables.preset import Preset
@@ -30,25 +40,48 @@ def run_table(
     CheckpointError, and what a training raises; what was trained stays.
     """
     check_processes(jobs)
-    file = results / f"{table.stem}.json"
-    read_blocks(file)  # a damaged record is told before the work, not after it
-    cells = table.cells(preset)
-    data = tuple(f"{label}: {t.describe()}" for label, t in table.columns(preset).items())
-    todo = sorted((cell.job(out) for cell in cells), key=lambda job: -job.cost)
+    read_blocks(_record(table, results))  # a damaged record is told before the work, not after it
+    todo = sorted((cell.job(out) for cell in table.cells(preset)), key=lambda job: -job.cost)
     for job in todo:
         check_cell(job.run, job.folder)
     outcomes = train_all(todo, train_cell, jobs, console)
+    return _save(table, name, preset, outcomes, results)
+
+
+def record_finished(
+    table: Table, name: str, preset: Preset, out: Path, results: Path, jobs: int = 2
+) -> Block:
+    """Train nothing: the block of those cells in `out` that are finished, merged and written.
+
+    So a stopped table shows what it has; `run_table` adds the rest later. Raises CheckpointError.
+    """
+    check_processes(jobs)
+    found = [cell.job(out) for cell in table.cells(preset) if is_finished(out / cell.name)]
+    for job in found:
+        check_cell(job.run, job.folder)
+    outcomes = [read_outcome(job.run, job.folder) for job in found]
+    return _save(table, name, preset, outcomes, results)
+
+
+def _save(
+    table: Table, name: str, preset: Preset, outcomes: Iterable[Outcome[Cell]], results: Path
+) -> Block:
     found = {outcome.run: entry_of(outcome) for outcome in outcomes}
-    facts = run_facts("", {}) | {"threads": 1, "processes": jobs, "seeds": list(preset.seeds)}
-    facts = {key: value for key, value in facts.items() if key not in ("data", "settings")}
-    ordered = Results(tuple(found[cell] for cell in cells))
-    block = Block(name, data, preset.record(), (facts,), ordered)
+    kept = ("command", "date", "torch")
+    facts = {key: value for key, value in run_facts("", {}).items() if key in kept}
+    data = tuple(f"{label}: {t.describe()}" for label, t in table.columns(preset).items())
+    ordered = Results(tuple(found[cell] for cell in table.cells(preset) if cell in found))
+    block = Block(name, data, preset.record(), (facts | {"seeds": list(preset.seeds)},), ordered)
     return save_block(table, block, results)
+
+
+def _record(table: Table, results: Path) -> Path:
+    return results / f"{table.stem}.json"
 
 
 def save_block(table: Table, block: Block, results: Path) -> Block:
     """Merge a block into the record in `results`, and write the page; return the merged block."""
-    file = results / f"{table.stem}.json"
+    file = _record(table, results)
     blocks = with_block(read_blocks(file), block)
     write_blocks(table.title, blocks, table.claims, file)
     write_text(page(table, blocks), file.with_suffix(".md"))

@@ -12,7 +12,16 @@ from rich.console import Console
 from relaxeq.errors import CheckpointError, SpecError
 from relaxeq.report import plain
 from relaxeq.study import Training
-from relaxeq.tables import TABLES, Block, Preset, Table, read_blocks, run_table, terminal
+from relaxeq.tables import (
+    TABLES,
+    Block,
+    Preset,
+    Table,
+    read_blocks,
+    record_finished,
+    run_table,
+    terminal,
+)
 from relaxeq.tables import program as module
 
 TINY = Preset(("digits",), 8, 0.1, 30, 20, Training(1, burn_in=0, update_every=1))
@@ -83,7 +92,29 @@ def test_finished_cells_are_read_and_seeds_are_added(tmp_path: Path) -> None:
     assert {entry.seed for entry in alone.results.entries} == {0, 3, 4}
     facts = json.loads((tmp_path / "results" / "table1.json").read_text())["blocks"][0]["runs"]
     assert [fact["seeds"] for fact in facts] == [[0], [0, 3], [4]]
-    assert {"command", "date", "torch", "processes"} <= set(facts[0])
+    assert {"command", "date", "torch", "seeds"} == set(facts[0])
+
+
+def test_a_stopped_table_shows_what_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(
+        work: Callable[..., object], arguments: Sequence[tuple[object, ...]], *_: object
+    ) -> None:
+        work(*arguments[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("relaxeq.study.running.run_all", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(only("CONV"), TINY, tmp_path)
+    folders = (tmp_path / "runs", tmp_path / "results")
+    found = record_finished(only("CONV"), "smoke", TINY, *folders)
+    assert [entry.key for entry in found.results.entries] == [("CONV", "digit", "laplace")]
+    monkeypatch.setattr("relaxeq.study.running.run_all", run_here)
+    whole, lines = run(only("CONV"), TINY, tmp_path)
+    assert "1 trainings" in lines
+    assert len(whole.results.entries) == 2
+    assert len(read_blocks(tmp_path / "results" / "table1.json")) == 1
 
 
 def test_other_settings_in_the_folder_are_refused_before_any_work(
