@@ -57,8 +57,10 @@ def table(  # noqa: PLR0913  (an option each)
     settings = _settings(chosen, preset, data, root, seeds)
     folder = out / chosen.stem / "_".join((preset, *settings.data))
     try:
-        work = record_finished if finished else run_table
-        block = work(chosen, preset, settings, folder, results, jobs)
+        if finished:
+            block = record_finished(chosen, preset, settings, folder, results)
+        else:
+            block = run_table(chosen, preset, settings, folder, results, jobs)
     except KeyboardInterrupt:
         typer.echo("\nStopped; the same command continues where it was.", err=True)
         raise typer.Exit(INTERRUPTED) from None

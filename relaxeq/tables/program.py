@@ -48,14 +48,11 @@ def run_table(
     return _save(table, name, preset, outcomes, results)
 
 
-def record_finished(
-    table: Table, name: str, preset: Preset, out: Path, results: Path, jobs: int = 2
-) -> Block:
+def record_finished(table: Table, name: str, preset: Preset, out: Path, results: Path) -> Block:
     """Train nothing: the block of those cells in `out` that are finished, merged and written.
 
     So a stopped table shows what it has; `run_table` adds the rest later. Raises CheckpointError.
     """
-    check_processes(jobs)
     found = [cell.job(out) for cell in table.cells(preset) if is_finished(out / cell.name)]
     for job in found:
         check_cell(job.run, job.folder)
