@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from relaxeq.curvature.blocks import Block
 from relaxeq.curvature.precision import no_autocast, wide
 from relaxeq.curvature.recording import Recording, recorded
+from relaxeq.likelihoods import Categorical, Likelihood
 from relaxeq.shapes import Logits
 from relaxeq.sites import Site, network_sites
 
@@ -22,12 +23,14 @@ Sites = Mapping[str, tuple[nn.Module, str, Site]]
 class Posterior:
     """N(θ*, ⊕ (H + α I)⁻¹) around the trained weights: a block per parameter (§4).
 
-    `precisions` holds α by parameter; a parameter with α = ∞ has no variance.
+    `precisions` holds α by parameter; a parameter with α = ∞ has no variance. `likelihood` says
+    what outputs mean.
     """
 
     net: nn.Module
     blocks: Mapping[str, Block]
     precisions: Mapping[str, float]
+    likelihood: Likelihood = Categorical()
 
     def covariance(self, inputs: Tensor) -> tuple[Logits, Tensor]:
         """Outputs f (batch, out) and J (H+α)⁻¹ Jᵀ (batch, out, out) of the linearised network."""

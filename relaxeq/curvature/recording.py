@@ -190,6 +190,12 @@ def checked_batch(batch: object, network: nn.Module) -> tuple[Tensor, Tensor]:
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         raise DataError(f"loader must give pairs (x, y), got {type(batch).__name__}.")
     inputs, targets = batch
+    for name, value in (("x", inputs), ("y", targets)):
+        if not isinstance(value, Tensor):
+            raise DataError(
+                f"loader gave {name} of type {type(value).__name__}, not a tensor: write "
+                f"torch.as_tensor({name}), with the dtype that the network or its targets need."
+            )
     if not len(inputs):
         raise DataError("loader gave an empty batch: leave out batches without data.")
     parameter = next(network.parameters(), inputs)

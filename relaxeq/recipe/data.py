@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from relaxeq.curvature import Batch, checked_batch, wide
 from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError, SiteError
-from relaxeq.likelihoods import Categorical, Likelihood
+from relaxeq.likelihoods import Likelihood
+from relaxeq.recipe.scores import score_of
 
 AGAIN = (
     "pass a loader that can be read again and again (a DataLoader or a list of batches, not a "
@@ -82,10 +83,10 @@ def _shape(inputs: Tensor) -> str:
 
 @torch.no_grad()
 def evaluate(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood) -> dict[str, float]:
-    """Mean NLL in nats per datum, and for classification the accuracy in [0, 1], in eval mode."""
-    mode = net.training
+    """Mean NLL in nats per datum, and the likelihood's score (accuracy, RMSE), in eval mode."""
+    mode, score = net.training, score_of(likelihood)
     net.eval()
-    count, total, right = 0, 0.0, 0
+    count, total, scores = 0, 0.0, 0.0
     for batch in loader:
         inputs, targets = checked_batch(batch, net)
         outputs = wide(net(inputs))
@@ -94,14 +95,14 @@ def evaluate(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood) ->
         loss = -likelihood.log_likelihood(outputs, targets)
         check_loss(net, loss, inputs)
         total += float(loss)
-        if isinstance(likelihood, Categorical):
-            right += int((outputs.argmax(1) == targets).sum())
+        if score is not None:
+            scores += float(score.values(outputs, targets).sum())
     net.train(mode)
     if not count:
         raise DataError(f"test_loader gave no data this time: {AGAIN}.")
     metrics = {"test_nll": total / count}
-    if isinstance(likelihood, Categorical):
-        metrics["test_accuracy"] = right / count
+    if score is not None:
+        metrics[f"test_{score.name}"] = score.finish(scores / count)
     return metrics
 
 

@@ -32,6 +32,7 @@ from relaxeq.recipe.checkpoint import (
     encode,
     network_signature,
 )
+from relaxeq.recipe.convergence import slope_of
 from relaxeq.recipe.data import (
     check_complete,
     check_connected,
@@ -240,6 +241,9 @@ class _Run:
         flavour = self.options.final_curvature or self.options.curvature
         found = self._estimate(self.options.final_fisher, self.epochs, flavour)
         terms = terms_of(self.net, self.groups, found.blocks)
+        slope = slope_of(
+            self.net, self.loaders.evidence, self.likelihood, self.groups, self.precisions
+        )
         metrics = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
         return FitResult(
             net=self.net,
@@ -251,4 +255,5 @@ class _Run:
             priors=learned_priors(self.groups, terms, self.precisions),
             metrics=metrics,
             likelihood=self.likelihood,
+            slope=slope,
         )

@@ -2,13 +2,14 @@
 
 import math
 import re
+import warnings
 from dataclasses import dataclass, fields
 from typing import Any, final, get_args
 
 from torch import nn
 
 from relaxeq.curvature import Fisher, Flavour, check_flavour
-from relaxeq.errors import SpecError
+from relaxeq.errors import EvidenceWarning, SpecError
 from relaxeq.evidence import Adam, Update
 from relaxeq.likelihoods import Likelihood, likelihood_from
 
@@ -95,7 +96,7 @@ class Options:
 
 
 def check_arguments(net: nn.Module, epochs: int, objective: str, options: Options) -> None:
-    """Raise SpecError unless `fit` can take these."""
+    """Raise SpecError unless `fit` can take these; warn if it would learn no precision."""
     if not isinstance(net, nn.Module):
         raise SpecError(f"net={net!r} must be a torch.nn.Module.")
     if not (_is(epochs, int) and epochs >= 1):
@@ -104,6 +105,15 @@ def check_arguments(net: nn.Module, epochs: int, objective: str, options: Option
         raise SpecError(f"objective={objective!r} must be 'laplace' or 'map'.")
     if not isinstance(options, Options):
         raise SpecError(f"options={options!r} must be relaxeq.recipe.Options(...), or None.")
+    first = options.burn_in + options.update_every
+    if objective == "laplace" and epochs < first:
+        warnings.warn(
+            f"epochs={epochs} end before the first update of prior precisions, in epoch burn_in + "
+            f"update_every = {first}: this is a MAP run at the given precisions. Train longer, "
+            'lower burn_in, or write objective="map".',
+            EvidenceWarning,
+            stacklevel=3,
+        )
 
 
 def _is(value: object, *kinds: type) -> bool:

@@ -1,27 +1,52 @@
-"""Predictions of the Laplace posterior: linearised or sampled, and how well they are calibrated."""
+"""Predictions of the Laplace posterior, linearised or sampled, and their calibration."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-from relaxeq.curvature import FLAVOURS, Batch, Pass, Posterior, checked_batch
+from relaxeq.curvature import FLAVOURS, Batch, Pass, Posterior, checked_batch, wide
 from relaxeq.errors import DataError, SpecError
+from relaxeq.likelihoods import (
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    LearnedGaussian,
+    Likelihood,
+    Poisson,
+)
+from relaxeq.recipe.calibration import (
+    Calibration,
+    NormalCalibration,
+    calibration,
+    normal_calibration,
+)
 from relaxeq.recipe.priors import prior_groups
 from relaxeq.recipe.result import FitResult
 
+MEANS: dict[type[Likelihood], Callable[[Tensor], Tensor]] = {
+    Categorical: lambda f: f.softmax(-1),
+    Bernoulli: torch.sigmoid,
+    Poisson: torch.exp,
+    Gaussian: lambda f: f,
+    LearnedGaussian: lambda f: f,
+}
+"""E[y|f] by likelihood."""
+
 
 def posterior(
-    result: FitResult, train_loader: Iterable[Batch], settings: Pass | None = None
+    result: FitResult,
+    train_loader: Iterable[Batch],
+    settings: Pass | None = None,
+    flavour: str = "kfac",
 ) -> Posterior:
-    """The posterior of a fit, its curvature taken on the training data (KFAC, exact columns)."""
+    """The posterior of a fit, its curvature taken on the training data (exact columns)."""
     result.net.eval()
-    blocks, _ = FLAVOURS["kfac"](result.net, train_loader, settings or Pass(result.likelihood))
+    blocks, _ = FLAVOURS[flavour](result.net, train_loader, settings or Pass(result.likelihood))
     learned = {prior.name: prior.precision for prior in result.priors}
     owners = {name: group.name for group in prior_groups(result.net) for name in group.parameters}
-    return Posterior(result.net, blocks, {name: learned[owner] for name, owner in owners.items()})
+    precisions = {name: learned[owner] for name, owner in owners.items()}
+    return Posterior(result.net, blocks, precisions, result.likelihood)
 
 
 def predict(
@@ -31,85 +56,114 @@ def predict(
     samples: int = 64,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Class probabilities (batch, classes), averaged over the posterior.
+    """E[y|x] averaged over the posterior, (batch, out): class probabilities, rates, or means.
 
     "linearised" draws outputs from N(f, J (H+α)⁻¹ Jᵀ), the predictive of the linearised network
     (GLM), for which the Laplace evidence is exact; "sampled" draws weights and runs the network
-    itself; "map" is the softmax of the trained network.
+    itself; "map" is the trained network. Targets that are real have `predict_normal` too.
     """
-    posterior.net.eval()
-    if method == "map":
-        with torch.no_grad():
-            return torch.softmax(posterior.net(inputs), -1)
+    mean = MEANS.get(type(posterior.likelihood))
+    if mean is None:
+        raise SpecError(
+            f"likelihood={posterior.likelihood!r} has no known mean E[y|f]: average it yourself "
+            "over N(outputs, covariance) of posterior.covariance(inputs)."
+        )
     if method == "linearised":
-        return _linearised(posterior, inputs, samples, generator)
-    if method == "sampled":
-        return _sampled(posterior, inputs, samples, generator)
-    raise SpecError(f"method={method!r} is not 'linearised', 'sampled' or 'map'.")
+        return mean(_linearised(posterior, inputs, samples, generator)).mean(0)
+    return mean(_outputs(posterior, inputs, method, samples, generator)).mean(0)
+
+
+def predict_normal(
+    posterior: Posterior,
+    inputs: Tensor,
+    method: str = "linearised",
+    samples: int = 64,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (batch, out) of real targets, observation noise included.
+
+    "linearised" is N(f, diag J (H+α)⁻¹ Jᵀ + σ²) in closed form; "sampled" the first two moments
+    over drawn weights; "map" N(f, σ²).
+    """
+    noise = _noise(posterior)
+    if method == "linearised":
+        posterior.net.eval()
+        mean, covariance = posterior.covariance(inputs)
+        return mean, (covariance.diagonal(dim1=1, dim2=2) + noise**2).sqrt()
+    found = _outputs(posterior, inputs, method, samples, generator)
+    spread = found.var(0) if len(found) > 1 else torch.zeros_like(found[0])
+    return found.mean(0), (spread + noise**2).sqrt()
+
+
+def held_out(
+    posterior: Posterior, loader: Iterable[Batch], method: str = "linearised"
+) -> Calibration | NormalCalibration:
+    """The calibration of one method on held-out data, of classes or of real targets."""
+    if isinstance(posterior.likelihood, Categorical):
+        probabilities, targets = _pairs(
+            posterior, loader, lambda x: [predict(posterior, x, method)]
+        )
+        return calibration(probabilities, targets)
+    _noise(posterior)
+    mean, std, targets = _pairs(
+        posterior, loader, lambda x: [*predict_normal(posterior, x, method)]
+    )
+    return normal_calibration(mean, std, targets)
+
+
+def _pairs(
+    posterior: Posterior, loader: Iterable[Batch], found: Callable[[Tensor], list[Tensor]]
+) -> list[Tensor]:
+    """What is found of all inputs, and then the targets."""
+    rows = []
+    for batch in loader:
+        inputs, targets = checked_batch(batch, posterior.net)
+        rows.append([*found(inputs), targets])
+    if not rows:
+        raise DataError("loader gave no data: pass at least one (x, y) batch.")
+    return [torch.cat(column) for column in zip(*rows, strict=True)]
+
+
+def _noise(posterior: Posterior) -> float:
+    likelihood = posterior.likelihood
+    if not isinstance(likelihood, Gaussian | LearnedGaussian):
+        raise SpecError(
+            f"likelihood={likelihood!r} has no normal predictive: write predict(...), or train "
+            "with relaxeq.likelihoods.Gaussian."
+        )
+    return likelihood.noise
 
 
 def _linearised(
     posterior: Posterior, inputs: Tensor, samples: int, generator: torch.Generator | None
 ) -> Tensor:
+    """Outputs (samples, batch, out) of the linearised network; for real targets just their mean."""
+    posterior.net.eval()
     outputs, covariance = posterior.covariance(inputs)
+    if isinstance(posterior.likelihood, Gaussian | LearnedGaussian):
+        return outputs[None]
     values, basis = torch.linalg.eigh(covariance.double())
     root = (basis * values.clamp_min(0.0).sqrt()[:, None, :]).to(outputs)
     noise = torch.randn((samples, *outputs.shape), generator=generator, dtype=outputs.dtype)
-    draws = outputs + torch.einsum("nok,snk->sno", root, noise.to(outputs))
-    return draws.softmax(-1).mean(0)
+    return outputs + torch.einsum("nok,snk->sno", root, noise.to(outputs))
 
 
 @torch.no_grad()
-def _sampled(
-    posterior: Posterior, inputs: Tensor, samples: int, generator: torch.Generator | None
+def _outputs(
+    posterior: Posterior,
+    inputs: Tensor,
+    method: str,
+    samples: int,
+    generator: torch.Generator | None,
 ) -> Tensor:
-    total = torch.zeros((), device=inputs.device)
+    """Outputs (draws, batch, out) of the network itself."""
+    posterior.net.eval()
+    if method == "map":
+        return wide(posterior.net(inputs))[None]
+    if method != "sampled":
+        raise SpecError(f"method={method!r} is not 'linearised', 'sampled' or 'map'.")
+    found = []
     for _ in range(samples):
         with posterior.sampled(generator) as net:
-            total = total + net(inputs).softmax(-1)
-    return total / samples
-
-
-@final
-@dataclass(frozen=True)
-class Calibration:
-    """Of predicted class probabilities: mean NLL (nats per datum), accuracy, ECE (0 is perfect)."""
-
-    nll: float
-    accuracy: float
-    ece: float
-
-
-def calibration(probabilities: Tensor, targets: Tensor, bins: int = 15) -> Calibration:
-    """NLL, accuracy and expected calibration error Σ_b |B_b|/N · |accuracy(B_b) − confidence(B_b)|.
-
-    Bins are of equal width in the confidence max_k p_k (Guo et al. 2017).
-    """
-    if probabilities.ndim != 2 or targets.shape != probabilities.shape[:1]:
-        raise DataError(
-            f"probabilities {tuple(probabilities.shape)} and targets {tuple(targets.shape)} must "
-            "be (batch, classes) and (batch,)."
-        )
-    confidence, predicted = probabilities.max(1)
-    right = (predicted == targets).double()
-    which = (confidence * bins).long().clamp_max(bins - 1)
-    gap = torch.zeros(bins, dtype=torch.float64, device=right.device)
-    gap.index_add_(0, which, right - confidence.double())
-    nll = -probabilities.gather(1, targets[:, None]).clamp_min(1e-45).log().mean()
-    return Calibration(
-        float(nll), float(right.mean()), float(gap.abs().sum()) / max(1, len(targets))
-    )
-
-
-def held_out(
-    posterior: Posterior, loader: Iterable[Batch], method: str = "linearised"
-) -> Calibration:
-    """The calibration of one method on held-out data."""
-    found, truth = [], []
-    for batch in loader:
-        inputs, targets = checked_batch(batch, posterior.net)
-        found.append(predict(posterior, inputs, method))
-        truth.append(targets)
-    if not found:
-        raise DataError("loader gave no data: pass at least one (x, y) batch.")
-    return calibration(torch.cat(found), torch.cat(truth))
+            found.append(wide(net(inputs)))
+    return torch.stack(found)

@@ -8,6 +8,7 @@ from torch import nn
 from relaxeq.errors import SpecError
 from relaxeq.evidence import Term
 from relaxeq.likelihoods import Categorical, Likelihood
+from relaxeq.recipe.convergence import Slope
 from relaxeq.recipe.priors import PriorGroup
 
 History = list[dict[str, Any]]
@@ -32,8 +33,9 @@ class FitResult:
 
     `evidence` is log p(D|η)/N in nats per datum (higher is better), from `final_fisher` curvature
     at the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or
-    plain parameter; `metrics` the last test NLL (nats per datum) and accuracy, empty without test
-    data; `likelihood` the one trained with, its noise as learned.
+    plain parameter; `metrics` the last test NLL (nats per datum) and accuracy or RMSE, empty
+    without test data; `likelihood` the one trained with, its noise as learned; `slope`
+    that of log p(D, θ) at the last weights.
     """
 
     net: nn.Module
@@ -45,6 +47,7 @@ class FitResult:
     priors: tuple[LearnedPrior, ...]
     metrics: dict[str, float]
     likelihood: Likelihood = Categorical()
+    slope: Slope | None = None
 
     def prior(self, name: str) -> LearnedPrior:
         """The prior group of that name, such as "layers.0.paths.CONV"."""

@@ -2,23 +2,26 @@
 
 from collections.abc import Iterator
 
-from relaxeq.evidence.updates import HIGHEST
+from relaxeq.evidence.updates import HIGHEST, LOWEST
 from relaxeq.recipe import FitResult
 from relaxeq.recipe.result import History
-from relaxeq.report.rows import Row, by_layer, priors_of, relaxed_layers
+from relaxeq.report.rows import Row, by_layer, others_of, priors_of, relaxed_layers
 
 FALL = 0.02
-"""Nats per datum by which the training NLL or the evidence may fall at the end unmentioned."""
+"""Nats per datum by which the training NLL or the evidence may change at the end unmentioned."""
+STEEP = 0.3
+"""Slope over sampling noise beyond which weights are not at their mode."""
 
 
 def warnings_of(result: FitResult, rows: tuple[Row, ...]) -> tuple[str, ...]:
     """What a reader should know before trusting the table; empty for a healthy fit."""
     return (
         *_missing(result),
-        *_at_bound(rows),
-        *_dead(rows),
-        *_not_converged(result.history),
-        *_evidence_falls(result.history),
+        *_at_bound(result, rows),
+        *_dead(result, rows),
+        *_not_converged(result),
+        *_trace(result),
+        *_flat(result.history),
     )
 
 
@@ -32,26 +35,48 @@ def _missing(result: FitResult) -> Iterator[str]:
                 )
 
 
-def _at_bound(rows: tuple[Row, ...]) -> Iterator[str]:
-    for row in rows:
-        if HIGHEST <= row.precision < float("inf"):
+def _at_bound(result: FitResult, rows: tuple[Row, ...]) -> Iterator[str]:
+    named = {prior.name: prior.precision for prior in others_of(result)}
+    every = [(f"{row.name}: the prior precision of {row.path}", row.precision) for row in rows]
+    every += [(f"{name}: its prior precision", precision) for name, precision in named.items()]
+    for text, precision in every:
+        if HIGHEST <= precision < float("inf"):
             yield (
-                f"{row.name}: the prior precision of {row.path} is at its upper bound "
-                f"{HIGHEST:.0e}; the path is off, and the evidence will not bring it back."
+                f"{text} is at its upper bound {HIGHEST:.0e}; its weights are 0 to all digits, and "
+                "the evidence will not bring them back."
+            )
+        elif precision <= LOWEST:
+            yield (
+                f"{text} is at its lower bound {LOWEST:.0e}: a prior so wide forbids nothing and "
+                "costs much evidence; standardise the inputs and targets, or train longer."
             )
 
 
-def _dead(rows: tuple[Row, ...]) -> Iterator[str]:
+def _dead(result: FitResult, rows: tuple[Row, ...]) -> Iterator[str]:
     for layer in by_layer(rows):
         if all(row.effective_parameters == 0 for row in layer):
             yield (
                 f"{layer[0].name}: γ is 0 for every path, so the data determine none of its "
                 "weights; all paths are off, or its outputs are dead."
             )
+    for prior in others_of(result):
+        if prior.effective_parameters == 0 and prior.precision < HIGHEST:
+            yield (
+                f"{prior.name}: γ is 0, since its curvature is; nothing that it does reaches the "
+                "outputs for any datum."
+            )
 
 
-def _not_converged(history: History) -> Iterator[str]:
-    losses = [row["train_nll"] for row in history]
+def _not_converged(result: FitResult) -> Iterator[str]:
+    slope = result.slope
+    if slope is not None and slope.ratio is not None and slope.ratio > STEEP:
+        yield (
+            f"The weights have not converged: the gradient of log p(D, θ) has norm "
+            f"{slope.norm:.3g}, {slope.ratio:.2f} times its sampling noise; Laplace's method wants "
+            f"it near 0 (less than {STEEP} times). Train longer, or with a larger lr."
+        )
+        return
+    losses = [row["train_nll"] for row in result.history]
     window = max(2, len(losses) // 10)
     if len(losses) < 2 * window:
         return
@@ -64,9 +89,14 @@ def _not_converged(history: History) -> Iterator[str]:
         )
 
 
-def _evidence_falls(history: History) -> Iterator[str]:
-    trace = [(row["evidence"], row["epoch"]) for row in history if "evidence" in row]
+def _trace(result: FitResult) -> Iterator[str]:
+    trace = [(row["evidence"], row["epoch"]) for row in result.history if "evidence" in row]
     if not trace:
+        if result.objective == "laplace":
+            yield (
+                "The evidence was never used: training ended before the first update, and all "
+                "precisions are the given ones; train longer, or lower burn_in."
+            )
         return
     best, best_epoch = max(trace)
     last, last_epoch = trace[-1]
@@ -74,4 +104,20 @@ def _evidence_falls(history: History) -> Iterator[str]:
         yield (
             f"The evidence fell from {best:.3f} (epoch {best_epoch}) to {last:.3f} nats per datum "
             f"(epoch {last_epoch}); the weights may overfit, or lr be too high."
+        )
+    elif len(trace) > 2 and last - trace[-2][0] > FALL:
+        yield (
+            f"The evidence still rises: from {trace[-2][0]:.3f} to {last:.3f} nats per datum in "
+            f"the last {last_epoch - trace[-2][1]} epochs; precisions have not settled, train "
+            "longer."
+        )
+
+
+def _flat(history: History) -> Iterator[str]:
+    """Precisions that no update moved, though their paths are on."""
+    found = [row["precisions"] for row in history if "precisions" in row]
+    if len(found) > 1 and found[0] == found[-1] and any(v != "inf" for v in found[0].values()):
+        yield (
+            f"The trace is flat: {len(found)} updates moved no precision; their lr may be too "
+            "small, or the curvature 0."
         )

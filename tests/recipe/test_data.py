@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from relaxeq import Field, RelaxedLayer, groups
+from relaxeq import Field, RelaxedLayer, groups, kfac
 from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError
-from relaxeq.likelihoods import Categorical, Gaussian
+from relaxeq.likelihoods import Bernoulli, Categorical, Gaussian, Poisson
 from relaxeq.recipe import Options, fit
 from relaxeq.recipe.data import check_complete, evaluate, inspect
 
@@ -133,11 +133,45 @@ def test_evaluation_of_a_classifier(batch: int, training: bool) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 4, 6])
-def test_evaluation_of_a_regression_has_no_accuracy(batch: int) -> None:
+def test_evaluation_of_a_regression_has_its_error(batch: int) -> None:
     net, y = nn.Linear(2, 1), torch.randn(6, 1)
     found = evaluate(net, DataLoader(TensorDataset(X, y), batch), Gaussian(0.5))
     density = torch.distributions.Normal(net(X).detach(), 0.5).log_prob(y)
-    assert found == {"test_nll": pytest.approx(-float(density.mean()), rel=1e-5)}
+    error = float((net(X).detach() - y).square().mean().sqrt())
+    assert found == {
+        "test_nll": pytest.approx(-float(density.mean()), rel=1e-5),
+        "test_rmse": pytest.approx(error, rel=1e-5),
+    }
+
+
+@pytest.mark.parametrize("batch", [1, 4, 6])
+def test_evaluation_of_labels_counts_those_on_the_right_side_of_a_half(batch: int) -> None:
+    net, y = nn.Linear(2, 3), torch.randint(0, 2, (6, 3)).float()
+    found = evaluate(net, DataLoader(TensorDataset(X, y), batch), Bernoulli())
+    right = ((net(X).sigmoid() > 0.5).float() == y).float().mean()
+    assert found["test_accuracy"] == pytest.approx(float(right))
+    assert evaluate(net, [(X, y)], Poisson()).keys() == {"test_nll"}
+
+
+ARRAYS: dict[str, tuple[Any, str]] = {
+    "NumPy inputs": (
+        (X.numpy(), Y),
+        r"loader gave x of type ndarray, not a tensor: write",
+    ),
+    "NumPy labels": ((X, Y.numpy()), r"loader gave y of type ndarray, .*torch.as_tensor\(y\)"),
+    "a list of labels": ((X, Y.tolist()), "loader gave y of type list"),
+    "a tuple of strings": ((X, ("a",) * 6), "loader gave y of type tuple"),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_tensor_is_named(name: str) -> None:
+    batch, message = ARRAYS[name]
+    with pytest.raises(DataError, match=f"train_loader: .*{message}"):
+        fit(nn.Linear(2, 2), [batch], epochs=2)
+    with pytest.raises(DataError, match=message):
+        kfac(nn.Linear(2, 2), [batch])
 
 
 def test_evaluation_stops_at_a_loss_that_is_not_finite() -> None:

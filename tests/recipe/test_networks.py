@@ -164,7 +164,7 @@ def test_a_network_without_priors_has_its_likelihood_for_evidence() -> None:
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_regression_learns_and_reports_no_accuracy(outputs: int, options: MakeOptions) -> None:
+def test_regression_learns_and_reports_its_error(outputs: int, options: MakeOptions) -> None:
     x = torch.randn(20, 1, 4, 4)
     y = x.flatten(1)[:, :outputs] * 0.5 + 1.0
     layer = relaxed(image(4), 1, "F-FC+CONV")
@@ -172,7 +172,11 @@ def test_regression_learns_and_reports_no_accuracy(outputs: int, options: MakeOp
     likelihood = Gaussian(noise=0.3)
     result = fit(net, [(x, y)], [(x, y)], 30, options=options(likelihood=likelihood))
     density = torch.distributions.Normal(net(x).detach(), 0.3).log_prob(y).sum(1).mean()
-    assert result.metrics == {"test_nll": pytest.approx(-float(density), rel=1e-4)}
+    error = float((net(x).detach() - y).square().mean().sqrt())
+    assert result.metrics == {
+        "test_nll": pytest.approx(-float(density), rel=1e-4),
+        "test_rmse": pytest.approx(error, rel=1e-4),
+    }
     assert result.log_likelihood == pytest.approx(float(density), rel=1e-4)
     assert result.history[-1]["train_nll"] < result.history[0]["train_nll"]
 

@@ -6,7 +6,18 @@ import torch
 from torch import nn
 
 from relaxeq.errors import DataError, SpecError
-from relaxeq.recipe import Options, calibration, fit, held_out, posterior, predict
+from relaxeq.likelihoods import LearnedGaussian
+from relaxeq.recipe import (
+    NormalCalibration,
+    Options,
+    calibration,
+    fit,
+    held_out,
+    normal_calibration,
+    posterior,
+    predict,
+    predict_normal,
+)
 
 
 def data(count=60):
@@ -59,6 +70,100 @@ def test_held_out_agrees_with_calibration_of_predictions(fitted):
     x, y = data(20)
     found = held_out(fitted, [(x[:8], y[:8]), (x[8:], y[8:])], "map")
     assert found == calibration(predict(fitted, x, "map"), y)
+
+
+def bernoulli(count=60):
+    x, y = data(count)
+    return x, torch.stack([y, 1 - y], 1).float()
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "task", "mean"),
+    [
+        ("binary", bernoulli, torch.sigmoid),
+        ("counts", lambda: (data()[0], torch.poisson(torch.ones(60, 2))), torch.exp),
+    ],
+)
+def test_other_likelihoods_average_their_means(likelihood, task, mean):
+    """By quadrature over each logit's marginal normal."""
+    loader = [task()]
+    options = Options(lr=0.05, burn_in=5, update_every=5, likelihood=likelihood, progress=False)
+    found = posterior(fit(nn.Linear(2, 2), loader, None, 30, options=options), loader)
+    x = torch.randn(4, 2)
+    outputs, covariance = found.covariance(x)
+    spread = covariance.diagonal(dim1=1, dim2=2).sqrt()
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    values = mean(outputs[..., None] + spread[..., None] * torch.tensor(nodes))
+    truth = (values @ torch.tensor(weights / weights.sum())).float()
+    assert torch.allclose(predict(found, x, samples=40_000), truth, rtol=0.02)
+    assert torch.allclose(predict(found, x, "map"), mean(outputs))
+    with pytest.raises(SpecError, match="has no normal predictive"):
+        held_out(found, loader)
+
+
+def regression(count=40):
+    x = torch.randn(count, 3, dtype=torch.float64)
+    slope = torch.tensor([[1.0, 0.0], [-2.0, 0.5], [0.0, 1.0]], dtype=torch.float64)
+    return x, x @ slope + 0.5 * torch.randn(count, 2, dtype=torch.float64)
+
+
+@pytest.fixture
+def line():
+    batch = regression()
+    options = Options(
+        lr=0.1, burn_in=5, update_every=1, likelihood=LearnedGaussian(), progress=False
+    )
+    net = nn.Linear(3, 2, bias=False).double()
+    result = fit(net, [batch], None, 200, options=options)
+    return result, posterior(result, [batch]), batch
+
+
+def test_normal_predictions_are_those_of_bayesian_linear_regression(line):
+    """Mean x·m and variance x·(XᵀX/σ² + α)⁻¹·x + σ², at the learned α and σ."""
+    result, found, (inputs, targets) = line
+    sigma, alpha = result.likelihood.noise, result.prior("weight").precision
+    precision = inputs.mT @ inputs / sigma**2 + alpha * torch.eye(3)
+    x = torch.randn(6, 3, dtype=torch.float64)
+    mean = x @ torch.linalg.solve(precision, inputs.mT @ targets / sigma**2)
+    std = ((x @ torch.linalg.inv(precision)) * x).sum(1).add(sigma**2).sqrt()[:, None]
+    exact = predict_normal(found, x)
+    torch.testing.assert_close(exact[0], mean, atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(exact[1], std.expand(-1, 2), atol=1e-6, rtol=1e-6)
+    assert torch.equal(predict(found, x), exact[0])
+    drawn = predict_normal(found, x, "sampled", samples=3000)
+    torch.testing.assert_close(drawn[0], exact[0], atol=0.03, rtol=0.03)
+    torch.testing.assert_close(drawn[1], exact[1], atol=0.03, rtol=0.03)
+    flat = predict_normal(found, x, "map")
+    torch.testing.assert_close(flat[1], torch.full_like(flat[1], sigma))
+
+
+def test_held_out_regression_beats_map_where_data_are_few(line):
+    _, found, _ = line
+    x, y = regression(400)
+    loader = [(x[:300], y[:300]), (x[300:], y[300:])]
+    learned, flat = held_out(found, loader), held_out(found, loader, "map")
+    assert isinstance(learned, NormalCalibration)
+    assert learned.rmse == pytest.approx(flat.rmse)
+    assert learned.nll < flat.nll
+    assert learned.ece < 0.05
+    truth = torch.distributions.Normal(*predict_normal(found, x)).log_prob(y).sum(1).mean()
+    assert learned.nll == pytest.approx(-float(truth))
+
+
+def test_normal_calibration_by_hand():
+    """Quantiles of the normal lie in their intervals as often as they say; wide ones too often."""
+    levels = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+    y = torch.special.ndtri(levels)[:, None]
+    zero = torch.zeros_like(y)
+    right = normal_calibration(zero, zero + 1, y)
+    assert right.ece < 1e-3
+    assert right.rmse == pytest.approx(1.0, abs=5e-3)
+    assert right.nll == pytest.approx(0.5 * np.log(2 * np.pi) + 0.5, abs=5e-3)
+    wide = normal_calibration(zero, zero + 1e9, y)
+    asked = np.arange(1, 20) / 20
+    assert wide.ece == pytest.approx(np.mean(1 - asked))
+    with pytest.raises(DataError, match=r"must be of one shape \(batch, out\)"):
+        normal_calibration(zero, zero[:5], y)
 
 
 def test_bad_input(fitted):

@@ -104,7 +104,7 @@ def test_killed_in_any_pass_it_ends_with_the_same_numbers(
 ) -> None:
     whole = Mortal(loader(), death=-1)
     truth = numbers(run(whole))
-    looks, updates, last = 1, EPOCHS - 1, 1
+    looks, updates, last = 1, EPOCHS - 1, 2  # curvature and slope
     assert whole.passes == looks + EPOCHS + updates + last
     for death in range(1, whole.batches, BATCHES + 1):
         with pytest.raises(Killed):
@@ -204,7 +204,7 @@ def test_a_finished_run_called_again_gives_the_same_result_without_training(
     first = run(loader(), tmp_path)
     again = Mortal(loader(), death=-1)
     second = run(again, tmp_path)
-    assert again.passes == 2  # a look at the data, and the last curvature
+    assert again.passes == 3  # a look at the data, the last curvature, and the slope
     assert numbers(second) == numbers(first)
     assert second.history == first.history  # the times too: they were read, not taken
 

@@ -11,6 +11,7 @@ from relaxeq.fields import Field
 from relaxeq.groups import Z2
 from relaxeq.layers import RelaxedLayer
 from relaxeq.recipe import FitResult, LearnedPrior
+from relaxeq.recipe.convergence import Slope
 
 Figures = list[dict[str, float]]
 """Per layer and path γ/P."""
@@ -52,6 +53,8 @@ def build() -> Build:
         precisions: dict[str, float] | None = None,
         history: list[dict[str, Any]] | None = None,
         metrics: dict[str, float] | None = None,
+        dead: tuple[str, ...] = (),
+        slope: Slope | None = None,
     ) -> FitResult:
         net = Network(["+".join(layer) for layer in figures])
         named = {
@@ -61,15 +64,20 @@ def build() -> Build:
         }
         alphas = precisions or {}
         values = {name: (part, alphas.get(name, 1.0)) for name, part in named.items()}
+        values |= {name: (0.5, alpha) for name, alpha in alphas.items() if name not in named}
+        values |= dict.fromkeys(dead, (0.0, 1.0))
         return FitResult(
             net=net,
             objective="laplace",
             evidence=-1.25,
             log_likelihood=-1.0,
             count=100,
-            history=[{"epoch": 1, "train_nll": 1.0}] if history is None else history,
+            history=[{"epoch": 1, "train_nll": 1.0, "evidence": -1.25}]
+            if history is None
+            else history,
             priors=priors_of(net, values),
             metrics={"test_nll": 0.5, "test_accuracy": 0.875} if metrics is None else metrics,
+            slope=slope,
         )
 
     return make

@@ -1,11 +1,13 @@
 """Sentences about fits that need a second look, and silence about those that do not."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from relaxeq.recipe import FitResult
+from relaxeq.recipe.convergence import Slope
 from relaxeq.report import summary
 
 Build = Callable[..., FitResult]
@@ -15,7 +17,7 @@ def history(losses: list[float], evidence: dict[int, float] | None = None) -> li
     rows: list[dict[str, Any]] = [
         {"epoch": n + 1, "train_nll": loss} for n, loss in enumerate(losses)
     ]
-    for epoch, value in (evidence or {}).items():
+    for epoch, value in (evidence or {1: -3.0, len(losses): -1.0}).items():
         rows[epoch - 1]["evidence"] = value
     return rows
 
@@ -66,3 +68,60 @@ def test_a_dead_layer_is_told(build: Build) -> None:
     result = build([{"FC": 0.0, "CONV": 0.0}, {"FC": 0.0, "CONV": 1e-9}])
     (found,) = summary(result).warnings
     assert found.startswith("layers.0: γ is 0 for every path")
+
+
+@pytest.mark.parametrize("name", ["head.weight", "layers.0.bias"])
+def test_other_priors_at_their_bounds_are_told(build: Build, name: str) -> None:
+    (found,) = summary(build([{"FC": 0.1}], precisions={name: 1e16})).warnings
+    assert found.startswith(f"{name}: its prior precision is at its upper bound 1e+16")
+    (found,) = summary(build([{"FC": 0.1}], precisions={name: 1e-8})).warnings
+    assert found.startswith(f"{name}: its prior precision is at its lower bound 1e-08")
+    assert "standardise" in found
+    (found,) = summary(build([{"FC": 0.1}], precisions={"layers.0.paths.FC": 1e-8})).warnings
+    assert found.startswith("layers.0: the prior precision of FC is at its lower bound")
+    assert summary(build([{"FC": 0.1}], precisions={name: 1e15})).warnings == ()
+
+
+def test_a_plain_layer_without_curvature_is_told(build: Build) -> None:
+    (found,) = summary(build([{"FC": 0.1}], dead=("head.weight",))).warnings
+    assert found.startswith("head.weight: γ is 0, since its curvature is")
+
+
+def test_evidence_that_still_rises_is_told(build: Build) -> None:
+    trace = history(FLAT, {2: -3.0, 4: -2.0, 6: -1.5})
+    (found,) = summary(build([{"FC": 0.1}], history=trace)).warnings
+    assert found.startswith("The evidence still rises: from -2.000 to -1.500 nats per datum in the")
+    assert "last 2 epochs" in found
+    settled = history(FLAT, {2: -3.0, 4: -1.51, 6: -1.5})
+    assert summary(build([{"FC": 0.1}], history=settled)).warnings == ()
+
+
+def test_precisions_that_no_update_moves_are_told(build: Build) -> None:
+    rows = history(FLAT, {2: -1.0, 4: -1.0, 6: -1.0})
+    for row in rows[1::2]:
+        row["precisions"] = {"layers.0.paths.FC": 1.0, "head.weight": "inf"}
+    (found,) = summary(build([{"FC": 0.1}], history=rows)).warnings
+    assert found.startswith("The trace is flat: 3 updates moved no precision")
+    rows[-1]["precisions"] = {"layers.0.paths.FC": 1.1, "head.weight": "inf"}
+    assert summary(build([{"FC": 0.1}], history=rows)).warnings == ()
+    for row in rows[1::2]:
+        row["precisions"] = {"layers.0.paths.FC": "inf"}
+    assert summary(build([{"FC": 0.1}], history=rows)).warnings == ()
+
+
+def test_evidence_that_was_never_used_is_told(build: Build) -> None:
+    rows = [{"epoch": n + 1, "train_nll": 1.0} for n in range(6)]
+    (found,) = summary(build([{"FC": 0.1}], history=rows)).warnings
+    assert found.startswith("The evidence was never used")
+    chosen = dataclasses.replace(build([{"FC": 0.1}], history=rows), objective="map")
+    assert summary(chosen).warnings == ()
+
+
+def test_a_steep_log_joint_is_told_instead_of_the_losses(build: Build) -> None:
+    falling = history([2.0, 1.8, 1.4, 1.2])
+    result = build([{"FC": 0.1}], history=falling, slope=Slope(30.0, 20.0))
+    (found,) = summary(result).warnings
+    assert "has norm 30, 1.50 times its sampling noise" in found
+    assert "less than 0.3 times" in found
+    for slope in (Slope(5.0, 20.0), Slope(30.0, 0.0), None):
+        assert summary(build([{"FC": 0.1}], slope=slope)).warnings == ()
