@@ -13,7 +13,11 @@ from relaxeq.tables.table import Table
 
 def page(table: Table, blocks: tuple[Block, ...]) -> str:
     """Markdown of all blocks."""
-    return "\n\n".join([f"# {table.title}", *(_section(table, block) for block in blocks)]) + "\n"
+    parts = [f"# {table.title}", *(_section(table, block) for block in blocks)]
+    picture = table.picture
+    if picture is not None and blocks and picture.draw(blocks[0].results) is not None:
+        parts.insert(1, f"![{picture.caption}]({picture.name})")
+    return "\n\n".join(parts) + "\n"
 
 
 def _section(table: Table, block: Block) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from relaxeq.report import run_facts, write_text
+from relaxeq.report import run_facts, save_figure, write_text
 from relaxeq.study import (
     Cell,
     Outcome,
@@ -77,9 +77,12 @@ def _record(table: Table, results: Path) -> Path:
 
 
 def save_block(table: Table, block: Block, results: Path) -> Block:
-    """Merge a block into the record in `results`, and write the page; return the merged block."""
+    """Merge a block into the record in `results`, write page and picture; return that block."""
     file = _record(table, results)
     blocks = with_block(read_blocks(file), block)
     write_blocks(table.title, blocks, table.claims, file)
     write_text(page(table, blocks), file.with_suffix(".md"))
+    drawn = None if table.picture is None else table.picture.draw(blocks[0].results)
+    if table.picture is not None and drawn is not None:
+        save_figure(drawn, results / table.picture.name)
     return next(found for found in blocks if found.same(block))

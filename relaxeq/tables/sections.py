@@ -29,7 +29,8 @@ def scores(table: Table, results: Results) -> str:
             if first is not None:
                 cells = [_score(table, results, (row, column, o), m) for o, m in wanted]
                 lines.append((column, row, f"{first.parameters:,}", *cells))
-    note = "Ours, and in brackets the paper's at its own size and data; NLL and evidence per datum."
+    printed = "In brackets the paper's figures, at its own size and data. " if table.printed else ""
+    note = f"{printed}NLL and log evidence in nats per datum."
     return f"{markdown_table(head, lines)}\n\n{note}"
 
 

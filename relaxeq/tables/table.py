@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
+from matplotlib.figure import Figure
+
 from relaxeq.data import Task
 from relaxeq.errors import SpecError
 from relaxeq.study import Cell, Claim, Network
@@ -12,6 +14,17 @@ from relaxeq.tables.results import Key, Results
 
 Section = Callable[["Table", Results], str]
 """A part of a page: markdown, empty where it does not apply."""
+
+
+@final
+@dataclass(frozen=True)
+class Picture:
+    """A figure beside a table: its file's name, what it shows, and how it is drawn."""
+
+    name: str
+    caption: str
+    draw: Callable[[Results], Figure | None]
+
 
 Printed = Mapping[Key, Mapping[str, float]]
 """The paper's figures: cell ↦ measure ↦ value."""
@@ -28,6 +41,7 @@ class Table:
     printed    the paper's figures
     claims     what must hold, judged from the results
     sections   the parts of its page
+    picture    a figure of the newest block, if there is one
     """
 
     name: str
@@ -39,6 +53,7 @@ class Table:
     sections: tuple[Section, ...]
     printed: Printed
     objectives: tuple[str, ...] = OBJECTIVES
+    picture: Picture | None = None
 
     @property
     def stem(self) -> str:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+from matplotlib.figure import Figure
+
+from relaxeq.report import layers_figure
 from relaxeq.study import ACCURACY, EVIDENCE, NLL, Claim, Paper
 from relaxeq.tables.preset import Preset
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, scores
-from relaxeq.tables.table import Table
+from relaxeq.tables.table import Picture, Table
 from relaxeq.tables.table2 import CIFAR, EARLY, PRESETS, columns
 
 SPECS = ("FC+CONV", "F-FC+CONV")
@@ -15,6 +18,12 @@ SPECS = ("FC+CONV", "F-FC+CONV")
 def rows(preset: Preset) -> dict[str, Paper]:
     """The paper's network, and its factored sister."""
     return {spec: Paper(spec, preset.alpha(10)) for spec in SPECS}
+
+
+def draw(results: Results) -> Figure | None:
+    """Figure 3: the layers of the first network, at its first seed."""
+    learned = results.learned()
+    return layers_figure(results.cell(learned[0])[0].report.rows) if learned else None
 
 
 def claims(results: Results) -> tuple[Claim, ...]:
@@ -50,4 +59,5 @@ TABLE4 = Table(
         ("F-FC+CONV", CIFAR, "laplace"): {NLL: 0.468, ACCURACY: 83.92, EVIDENCE: -1.277},
     },
     objectives=("laplace",),
+    picture=Picture("figure3.png", "Shares and precisions of the paths of every layer", draw),
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib import image
 from rich.console import Console
 
 from relaxeq.errors import CheckpointError, SpecError
@@ -65,6 +66,11 @@ def test_the_smoke_preset_runs(name: str, tmp_path: Path) -> None:
     text = (tmp_path / "results" / f"{table.stem}.md").read_text("utf-8")
     assert all(claim.text in text for claim in table.claims(block.results))
     assert table.claims(block.results)
+    picture = table.picture
+    assert (picture is not None) == (name == "4")
+    if picture is not None:
+        assert f"![{picture.caption}]({picture.name})" in text
+        assert image.imread(tmp_path / "results" / picture.name).shape[1] > 300
 
 
 def only(rows: str) -> Table:
