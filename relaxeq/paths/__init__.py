@@ -9,6 +9,7 @@ from relaxeq.paths.factored import FactoredFC
 from relaxeq.paths.fc import FC
 from relaxeq.paths.filter_path import FilterPath, convolved_as_one, sums_as_one
 from relaxeq.paths.frame import FILTERS, Frame
+from relaxeq.paths.gauge import Gauged
 from relaxeq.paths.gconv import GroupConv
 from relaxeq.paths.invariant_bias import InvariantBias
 from relaxeq.paths.linear_spec import LINEAR, LINEAR_PATHS, LinearFrame
@@ -42,6 +43,7 @@ __all__ = [
     "Expansion",
     "FilterPath",
     "Frame",
+    "Gauged",
     "GaussianModule",
     "GroupConv",
     "InvariantBias",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.paths.base import Path, draw_normal
+from relaxeq.paths.gauge import balance_pairs_
 from relaxeq.paths.space import Space
 from relaxeq.sites import Rearranged, Site, tap
 
@@ -59,6 +60,10 @@ class FactoredFC(Path):
         product = gain / math.sqrt(in_ * fine)
         draw_normal(self.theta1, math.sqrt(product * math.sqrt(fine / coarse)), generator)
         draw_normal(self.theta2, math.sqrt(product * math.sqrt(coarse / fine)), generator)
+
+    def balance_(self) -> None:
+        """Rescale (θ1·c, θ2/c) per pair of channels to equal norms: the same map, least ‖θ‖²."""
+        balance_pairs_(self.theta1, self.theta2)
 
     @property
     def symmetry(self) -> str:

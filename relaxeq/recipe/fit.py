@@ -46,7 +46,7 @@ from relaxeq.recipe.loaders import Loaders, as_loaders
 from relaxeq.recipe.noise import learned_noise, relearned, with_noise
 from relaxeq.recipe.optimizer import ProximalAdam
 from relaxeq.recipe.options import Options, check_arguments
-from relaxeq.recipe.priors import PriorGroup, prior_groups, terms_of, write_precisions
+from relaxeq.recipe.priors import PriorGroup, balance, prior_groups, terms_of, write_precisions
 from relaxeq.recipe.progress import Progress
 from relaxeq.recipe.result import FitResult, History, learned_priors
 from relaxeq.recipe.seeds import Randomness, epoch_seed
@@ -176,6 +176,7 @@ class _Run:
         return self.objective == "laplace" and past > 0 and past % self.options.update_every == 0
 
     def _update(self, epoch: int) -> dict[str, Any]:
+        balance(self.net)
         found = self._estimate(self.options.fisher, epoch, self.options.curvature)
         terms = terms_of(self.net, self.groups, found.blocks)
         evidence = self._evidence(found, terms)
@@ -238,6 +239,7 @@ class _Run:
 
     def result(self) -> FitResult:
         self.randomness.start(self.epochs)  # the order of a finished run that is called again, too
+        balance(self.net)
         flavour = self.options.final_curvature or self.options.curvature
         found = self._estimate(self.options.final_fisher, self.epochs, flavour)
         terms = terms_of(self.net, self.groups, found.blocks)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from relaxeq.curvature import Spectrum
 from relaxeq.evidence import Term
-from relaxeq.paths import GaussianModule
+from relaxeq.paths import Gauged, GaussianModule
 from relaxeq.sites import network_sites
 
 
@@ -52,6 +52,13 @@ def write_precisions(net: nn.Module, precisions: Mapping[str, float]) -> None:
             precision = precisions.get(name or module.label, module.prior_precision)
             if precision != module.prior_precision:
                 module.prior_variance = 1.0 / precision
+
+
+def balance(net: nn.Module) -> None:
+    """Bring every factored path to its least ‖θ‖²: no output changes, the log prior only rises."""
+    for module in net.modules():
+        if isinstance(module, Gauged):
+            module.balance_()
 
 
 @torch.no_grad()

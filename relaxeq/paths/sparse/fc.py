@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from relaxeq.fields import Field
+from relaxeq.paths.gauge import balance_pairs_
 from relaxeq.paths.space import Space
 from relaxeq.paths.sparse.anchors import places_of
 from relaxeq.paths.sparse.basis import White, gain_of, sparse_basis
@@ -41,6 +42,10 @@ class SparseFC(SparsePath):
         super().__init__(label, (source.shape, target.shape), pairs, factors, options)
         self._whole = "Z2" if isinstance(source, Field) else str(source.rho.group)  # type: ignore[attr-defined]
         self.reset_parameters()
+
+    def balance_(self) -> None:
+        """Rescale (u1·c, u2/c) per pair of channels to equal norms: the same map, least ‖u‖²."""
+        balance_pairs_(self.anchors("u1"), self.anchors("u2"))
 
     def respond(self, x: Tensor, functions: Functions, show: Show) -> Tensor:
         x = x.reshape(len(x), self.pairs[1], -1)
