@@ -20,7 +20,12 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 NEVER_IMPORTED = {"py3nj", "pymanopt", "autograd"}  # escnn asks for them, and works without
 SOURCES = ["pyproject.toml", "README.md", "LICENSE", "relaxeq", "groups"]
-IN_WHEEL = {"relaxeq/data/digits.npz", "relaxeq/data/DIGITS.md", "relaxeq/py.typed"}
+IN_WHEEL = {
+    "relaxeq/data/digits.npz",
+    "relaxeq/data/DIGITS.md",
+    "relaxeq/py.typed",
+    "relaxeq/report/page.html.jinja",
+}
 
 
 def packages_on_disk() -> Iterator[str]:

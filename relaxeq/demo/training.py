@@ -8,8 +8,7 @@ from relaxeq.data import CLASSES, TensorLoader, toy_task
 from relaxeq.demo.config import DemoConfig, Run
 from relaxeq.models import PaperNet
 from relaxeq.recipe import fit
-from relaxeq.report import summary
-from relaxeq.study import REPORT
+from relaxeq.study import write_outcome
 
 
 def train(config: DemoConfig, run: Run, folder: Path) -> None:
@@ -27,4 +26,5 @@ def train(config: DemoConfig, run: Run, folder: Path) -> None:
         options=config.options(run),
         run_dir=folder,
     )
-    summary(result).to_json(folder / REPORT)
+    facts = {"data": "UCI digits in quadrants of 16×16", "alpha": config.alpha, "seed": run.seed}
+    write_outcome(result, f"{run.spec} on {run.task}, {run.objective}", facts, folder)

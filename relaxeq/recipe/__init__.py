@@ -6,6 +6,7 @@ from relaxeq.recipe.calibration import (
     calibration,
     normal_calibration,
 )
+from relaxeq.recipe.checkpoint import read_run
 from relaxeq.recipe.fit import fit
 from relaxeq.recipe.hypergradient import EvidenceGradient, evidence_gradient
 from relaxeq.recipe.loaders import Loaders
@@ -31,4 +32,5 @@ __all__ = [
     "predict",
     "predict_normal",
     "prior_groups",
+    "read_run",
 ]

@@ -94,6 +94,27 @@ class RunFolder:
             ) from error
 
 
+def read_run(path: str | os.PathLike[str]) -> tuple[dict[str, Any], History]:
+    """The settings and the epochs of a run folder, without its tensors; empty if it holds no run.
+
+    Settings are objective, epochs, count and the options of the fit. Raises CheckpointError if the
+    folder is damaged.
+    """
+    folder = Path(path)
+    if not (folder / TENSORS).exists():
+        return {}, []
+    try:
+        with safe_open(folder / TENSORS, framework="pt") as opened:
+            state = json.loads(opened.metadata()["relaxeq"])
+        rows = [json.loads(line) for line in (folder / LINES).read_text("utf-8").splitlines()]
+        settings = {key: state[key] for key in ("objective", "epochs", "count", "options")}
+        return settings, rows[: state["epoch"]]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"run_dir={str(folder)!r} holds a damaged run ({error}): delete it, and train again."
+        ) from error
+
+
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key[len(prefix) :]: v for key, v in tensors.items() if key.startswith(prefix)}
 

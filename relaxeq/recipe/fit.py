@@ -217,13 +217,13 @@ class _Run:
         return Checkpoint(self.net.state_dict(), self.optimizer.state(), state)
 
     def _settings(self) -> dict[str, Any]:
-        return {
+        return self._facts() | {
             "network": network_signature(self.net, self.groups),
-            "objective": self.objective,
-            "epochs": self.epochs,
             "options": self.options.record(),
-            "count": self.count,
         }
+
+    def _facts(self) -> dict[str, Any]:
+        return {"objective": self.objective, "epochs": self.epochs, "count": self.count}
 
     def _resume(self, folder: RunFolder) -> None:
         if (loaded := folder.load()) is None:
@@ -258,4 +258,5 @@ class _Run:
             metrics=metrics,
             likelihood=self.likelihood,
             slope=slope,
+            settings=self._facts() | {"options": self.options.plain()},
         )

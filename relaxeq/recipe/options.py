@@ -17,6 +17,7 @@ OBJECTIVES = ("laplace", "map")
 FISHERS = get_args(Fisher)
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 MANY = 10**12  # seeds derived from an option fit in 64 bits
+TEXTS = ("update", "likelihood", "curvature", "final_curvature")
 
 
 @final
@@ -77,17 +78,22 @@ class Options:
         if not (_is(value, int) and least <= value <= most):
             raise SpecError(f"{name}={value!r} must be a whole number from {least} to {most}.")
 
+    def plain(self) -> dict[str, Any]:
+        """All but `progress` as JSON values: what is no number or name becomes its text."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "progress"}
+        for name in TEXTS:
+            if values[name] is not None and not isinstance(values[name], str):
+                values[name] = repr(values[name])
+        return values
+
     def record(self) -> dict[str, Any]:
         """What a checkpoint must agree with to be continued, as plain JSON values.
 
         Raises SpecError for a value whose text is another in every process.
         """
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "progress"}
-        for name in ("update", "likelihood", "curvature", "final_curvature"):
-            if values[name] is None or isinstance(values[name], str):
-                continue
-            values[name] = repr(values[name])
-            if ADDRESS.search(values[name]):
+        values = self.plain()
+        for name in TEXTS:
+            if ADDRESS.search(values[name] or ""):
                 raise SpecError(
                     f"{name}={values[name]} says nothing that a resumed run could be compared by: "
                     "make its class a frozen dataclass, or give it a __repr__ of its settings."

@@ -1,6 +1,6 @@
 """What a fit returns, and the record of a prior group that tables are made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from torch import nn
@@ -35,7 +35,7 @@ class FitResult:
     at the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or
     plain parameter; `metrics` the last test NLL (nats per datum) and accuracy or RMSE, empty
     without test data; `likelihood` the one trained with, its noise as learned; `slope`
-    that of log p(D, θ) at the last weights.
+    that of log p(D, θ) at the last weights; `settings` those of the fit.
     """
 
     net: nn.Module
@@ -48,6 +48,7 @@ class FitResult:
     metrics: dict[str, float]
     likelihood: Likelihood = Categorical()
     slope: Slope | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def prior(self, name: str) -> LearnedPrior:
         """The prior group of that name, such as "layers.0.paths.CONV"."""

@@ -1,6 +1,8 @@
 """Reports: what symmetry every layer kept (App. D), as rows, text, JSON and a picture."""
 
 from relaxeq.report.files import write_text
+from relaxeq.report.log import RunLog, read_log
+from relaxeq.report.page import write_page
 from relaxeq.report.palette import FAINT, INK, colours
 from relaxeq.report.picture import (
     add_legend,
@@ -21,6 +23,7 @@ __all__ = [
     "WIDTH",
     "Report",
     "Row",
+    "RunLog",
     "add_legend",
     "by_layer",
     "colours",
@@ -30,6 +33,7 @@ __all__ = [
     "markdown_table",
     "plain",
     "plot_sparse",
+    "read_log",
     "read_report",
     "report_from",
     "run_facts",
@@ -37,5 +41,6 @@ __all__ = [
     "save_record",
     "sparse_figure",
     "summary",
+    "write_page",
     "write_text",
 ]

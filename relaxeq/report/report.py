@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -12,6 +12,8 @@ from relaxeq.errors import CheckpointError, SpecError
 from relaxeq.recipe import FitResult, LearnedPrior
 from relaxeq.report.files import PathLike, write_text
 from relaxeq.report.health import warnings_of
+from relaxeq.report.log import RunLog, log_of
+from relaxeq.report.page import write_page
 from relaxeq.report.picture import layers_figure, save_figure
 from relaxeq.report.rows import Row, others_of, rows_of
 from relaxeq.report.text import headline, markdown, plain, renderable
@@ -25,7 +27,8 @@ class Report:
     `evidence` and `log_likelihood` are in nats per training datum (of `count`), `test_nll` in nats
     per datum, `test_accuracy` in [0, 1]; both None without test data. `rows` are paths of relaxed
     layers, `others` biases and plain modules, which take no part in the shares. `warnings` are
-    sentences about what deserves a second look.
+    sentences about what deserves a second look. `log`, settings and epochs of the run, is no part
+    of the report's value and of its JSON; run folders hold it.
     """
 
     objective: str
@@ -38,6 +41,7 @@ class Report:
     rows: tuple[Row, ...]
     others: tuple[LearnedPrior, ...]
     warnings: tuple[str, ...]
+    log: RunLog = field(default=RunLog(), compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -58,7 +62,9 @@ class Report:
 
     def record(self) -> dict[str, Any]:
         """The report as JSON values, which `report_from` takes back."""
-        return dict(_encode(asdict(self)))
+        values = asdict(replace(self, log=RunLog()))
+        values.pop("log")
+        return dict(_encode(values))
 
     def to_json(self, path: PathLike | None = None) -> str:
         """The report as JSON text, which `read_report` reads; written to `path` if given."""
@@ -68,6 +74,10 @@ class Report:
     def to_markdown(self, path: PathLike | None = None) -> str:
         """The report as markdown tables; written to `path` if given."""
         return write_text(markdown(self.headline, self.rows, self.others, self.warnings), path)
+
+    def to_html(self, path: PathLike, title: str = "What the layers learned") -> str:
+        """Write the report as one HTML file with chart, curves and tables (`write_page`)."""
+        return write_page(path, title, self, self.log)
 
     def plot(self, path: PathLike) -> None:
         """Draw shares and precisions per layer (Figure 3) to a .png, .pdf or .svg file."""
@@ -92,6 +102,7 @@ def summary(result: FitResult) -> Report:
         rows=rows,
         others=others_of(result),
         warnings=warnings_of(result, rows),
+        log=log_of(result),
     )
 
 

@@ -14,7 +14,14 @@ from relaxeq.study.figures import (
 from relaxeq.study.files import check_settings, to_json
 from relaxeq.study.job import Job
 from relaxeq.study.network import FromFile, Network, Paper
-from relaxeq.study.outcome import REPORT, Outcome, is_finished, read_outcome
+from relaxeq.study.outcome import (
+    PAGE,
+    REPORT,
+    Outcome,
+    is_finished,
+    read_outcome,
+    write_outcome,
+)
 from relaxeq.study.running import check_processes, train_all
 from relaxeq.study.training import Training
 
@@ -23,6 +30,7 @@ __all__ = [
     "EVIDENCE",
     "MEASURES",
     "NLL",
+    "PAGE",
     "REPORT",
     "SHOWN",
     "Cell",
@@ -45,4 +53,5 @@ __all__ = [
     "to_json",
     "train_all",
     "train_cell",
+    "write_outcome",
 ]

@@ -9,11 +9,10 @@ import torch
 
 from relaxeq.data import Task
 from relaxeq.recipe import fit
-from relaxeq.report import summary
 from relaxeq.study.files import check_settings
 from relaxeq.study.job import Job
 from relaxeq.study.network import Network
-from relaxeq.study.outcome import REPORT
+from relaxeq.study.outcome import write_outcome
 from relaxeq.study.training import Training
 
 SETTINGS = "settings.json"
@@ -70,4 +69,5 @@ def train_cell(cell: Cell, folder: Path, progress: bool = False) -> None:
     options = cell.training.options(cell.seed, progress)
     epochs, objective = cell.training.epochs, cell.objective
     result = fit(net, train, test, epochs, objective, options, run_dir=folder)
-    summary(result).to_json(folder / REPORT)
+    facts = {"data": cell.task.describe(), "network": cell.network, "seed": cell.seed}
+    write_outcome(result, f"{cell.row}, {cell.column}, {cell.objective}", facts, folder)

@@ -1,15 +1,17 @@
 """What a finished training leaves behind."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, final
+from typing import Any, Generic, final
 
 from relaxeq.errors import CheckpointError
-from relaxeq.report import Report, read_report
+from relaxeq.recipe import FitResult
+from relaxeq.report import Report, read_report, summary, write_page
 from relaxeq.study.job import RunT
 
-REPORT, HISTORY = "report.json", "history.jsonl"
+REPORT, PAGE, HISTORY = "report.json", "report.html", "history.jsonl"
 
 
 @final
@@ -27,6 +29,16 @@ class Outcome(Generic[RunT]):
         if report.test_accuracy is not None:
             parts.append(f"test accuracy {100 * report.test_accuracy:5.1f} %")
         return "  ".join([*parts, f"log evidence {report.evidence:7.3f}", f"{self.seconds:4.0f} s"])
+
+
+def write_outcome(result: FitResult, title: str, facts: Mapping[str, Any], folder: Path) -> None:
+    """Write the page of a finished run, and last its report, by which it counts as finished.
+
+    `facts` stand on the page beside the settings of the fit.
+    """
+    report = summary(result)
+    write_page(folder / PAGE, title, report, report.log, facts)
+    report.to_json(folder / REPORT)
 
 
 def read_outcome(run: RunT, folder: Path) -> Outcome[RunT]:

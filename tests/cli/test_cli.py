@@ -82,6 +82,18 @@ def test_report_draws(call: Call, run_dir: Path, tmp_path: Path) -> None:
     assert "<svg" in file.read_text("utf-8")
 
 
+def test_report_writes_a_page(call: Call, run_dir: Path) -> None:
+    code, out, err = call("report", str(run_dir), "--html")
+    assert code == 0
+    assert "layers.0  CONV" in out
+    assert err == f"{run_dir / 'report.html'}\n"
+    text = (run_dir / "report.html").read_text("utf-8")
+    assert "<title>mine</title>" in text
+    (run_dir / "report.html").unlink()
+    call("report", str(run_dir / "report.json"), "--html")
+    assert (run_dir / "report.html").exists()
+
+
 def test_strict_reports_exit_with_1_when_there_are_warnings(call: Call, run_dir: Path) -> None:
     assert call("report", str(run_dir), "--strict")[0] == 1
     values = json.loads((run_dir / "report.json").read_text("utf-8")) | {"warnings": []}
