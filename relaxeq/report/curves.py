@@ -59,7 +59,7 @@ class Chart:
 
 
 def charts_of(log: RunLog, evidence: float) -> tuple[Chart, ...]:
-    """Evidence, accuracy and negative log likelihood over epochs, those of them that there are.
+    """Evidence, accuracy or error, and negative log likelihood over epochs, if there are any.
 
     `evidence` is that of the finished network, with which its curve ends.
     """
@@ -77,6 +77,7 @@ def charts_of(log: RunLog, evidence: float) -> tuple[Chart, ...]:
     made = [
         _chart("Log evidence", "nats per datum", rising if known else {}, epochs),
         _chart("Test accuracy", "%", {"test": accuracy}, epochs),
+        _chart("Test error (RMSE)", "root mean square", {"test": log.series("test_rmse")}, epochs),
         _chart("Negative log likelihood", "nats per datum", losses, epochs),
     ]
     return tuple(chart for chart in made if chart is not None)

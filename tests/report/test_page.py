@@ -249,6 +249,13 @@ def test_values_that_are_not_finite_are_left_out(
     assert len(read_off(figure, "two")) == 1
 
 
+def test_regressions_show_their_error(report: Report, tmp_path: Path) -> None:
+    rows = ({"epoch": 1, "train_nll": 2.0, "test_rmse": 0.5},)
+    root = Reader(write_page(tmp_path / "a.html", "A", report, RunLog({}, rows))).root
+    assert [e.text for e in root.all("h3")] == ["Test error (RMSE)", "Negative log likelihood"]
+    assert read_off(root.all("figure")[0], "one") == [(1.0, pytest.approx(0.5, abs=0.01))]
+
+
 def test_many_points_are_a_line_alone(report: Report, tmp_path: Path) -> None:
     rows = tuple({"epoch": n, "train_nll": 1 / n} for n in range(1, 101))
     root = Reader(write_page(tmp_path / "a.html", "A", report, RunLog({}, rows))).root
