@@ -72,6 +72,10 @@ def test_a_cell_leaves_report_history_and_settings(tmp_path: Path) -> None:
     assert (report.objective, report.count, report.epochs) == ("laplace", 40, 3)
     assert {row.path for row in report.rows} == {"F-FC", "CONV"}
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 3
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "<title>F-FC+CONV, digits, laplace</title>" in page
+    for shown in (TASK.describe(), "burn_in", "Log evidence"):
+        assert shown in page
 
 
 def test_a_stopped_cell_continues_to_the_same_numbers(
