@@ -64,9 +64,9 @@ CONFIGS = {
         "UCI digits, 8×8 in 16×16", ImageTask("digits", (Fitted((16, 16)),)), 16, 4, 40, 10, 3
     ),
     "mnist": Config(
-        "MNIST-10k, 2,000 of 8,000 to train on, 28×28 in 32×32",
-        ImageTask("mnist", (Fitted((32, 32)),), 2000, 2000),
-        *(32, 2, 12, 2, 2),
+        "MNIST-10k, 1,500 of 8,000 to train on, 28×28 in 32×32",
+        ImageTask("mnist", (Fitted((32, 32)),), 1500, 1000),
+        *(32, 2, 8, 2, 1),
         batch=32,
     ),
 }
