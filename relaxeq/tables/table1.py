@@ -18,7 +18,7 @@ BLIND = 40.0
 PRESETS = {
     "smoke": Preset(("digits",), 8, 0.1, 60, 30, Training(3, burn_in=1, update_every=1)),
     "cpu": Preset(
-        ("mnist",), 16, 0.4, 3000, 1000, Training(40, lr=0.005, burn_in=5, update_every=2)
+        ("mnist",), 16, 0.4, 3000, 1000, Training(40, lr=0.005, burn_in=10, update_every=2)
     ),
     "paper": paper("mnist"),
 }

@@ -23,10 +23,10 @@ PRESETS = {
     "cpu": Preset(
         ("fashion-mnist",),
         16,
-        0.3,
+        0.4,
         2000,
-        2000,
-        Training(30, lr=0.005, burn_in=4, update_every=2),
+        1000,
+        Training(40, lr=0.005, burn_in=10, update_every=2),
     ),
     "paper": paper("cifar10"),
 }

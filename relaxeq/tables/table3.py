@@ -19,10 +19,10 @@ PRESETS = {
     "cpu": Preset(
         ("mnist", "fashion-mnist"),
         16,
-        0.5,
+        1.0,
         2000,
-        2000,
-        Training(30, lr=0.005, burn_in=4, update_every=2),
+        1000,
+        Training(40, lr=0.003, batch=64, burn_in=10, update_every=2),
     ),
     "paper": paper("mnist", "cifar10"),
 }

@@ -25,7 +25,12 @@ FILTERS = {
 PRESETS = {
     "smoke": Preset(("digits",), 8, 0.1, 60, 30, Training(3, burn_in=1, update_every=1)),
     "cpu": Preset(
-        ("mnist",), 16, 0.3, 2000, 2000, Training(20, lr=0.005, burn_in=4, update_every=2)
+        ("mnist",),
+        16,
+        0.4,
+        2000,
+        1000,
+        Training(40, lr=0.003, batch=64, burn_in=15, update_every=3),
     ),
     "paper": paper("cifar10"),
 }
