@@ -1,7 +1,7 @@
 """Image tasks: which data, how many of them, and what is done to them, as one value."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import final
 
@@ -69,7 +69,7 @@ class ImageTask(Task):
     transforms: tuple[Transform, ...] = ()
     train: int | None = None
     test: int | None = None
-    root: str | None = None
+    root: str | None = field(default=None, repr=False)  # not what, only where
 
     def load(self, seed: int = 0) -> Sets:
         """The data of a seed, which fixes draws and transforms; the last ones are kept.

@@ -147,6 +147,15 @@ def test_quadrants_have_four_times_the_classes() -> None:
     assert int(sets.train.tensors[1].max()) >= 30
 
 
+def test_training_and_test_images_have_draws_of_their_own() -> None:
+    task = ImageTask("digits", (InQuadrant("digit+quadrant", (16, 16)),), train=200, test=200)
+    for one, other in ((0, 0), (0, 1)):
+        sets = task.load(one), task.load(other)
+        assert sets[1].test is not None
+        places = [part.tensors[1] // 10 for part in (sets[0].train, sets[1].test)]
+        assert 20 < int((places[0] == places[1]).sum()) < 80  # a quarter by chance
+
+
 @pytest.mark.parametrize(("name", "count"), [("train", 0), ("train", 1501), ("test", 298)])
 def test_more_images_than_there_are_is_refused(name: str, count: int) -> None:
     with pytest.raises(DataError, match=f"{name}={count} must be from 1 to"):

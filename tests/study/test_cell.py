@@ -114,6 +114,11 @@ def test_a_folder_of_another_cell_is_refused(tmp_path: Path, other: Cell) -> Non
         train_cell(replace(other, training=replace(other.training, epochs=1)), tmp_path)
 
 
+def test_a_moved_data_set_is_the_same_cell() -> None:
+    moved = replace(CELL, task=replace(TASK, root="elsewhere"))
+    assert moved.settings == CELL.settings
+
+
 def test_names_are_folders() -> None:
     cell = replace(CELL, row="S-FC, ω", column="Z2 ⋊ C4/x")
     assert cell.name == "s-fc,-ω_z2-c4-x_laplace_seed1"
