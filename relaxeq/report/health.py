@@ -9,6 +9,8 @@ from relaxeq.report.rows import Row, by_layer, others_of, priors_of, relaxed_lay
 
 FALL = 0.02
 """Nats per datum by which the training NLL or the evidence may change at the end unmentioned."""
+STEPS = 3
+"""Updates in a row that make a trend: one alone may be the noise of sampled labels."""
 STEEP = 0.3
 """Slope over sampling noise beyond which weights are not at their mode."""
 
@@ -98,18 +100,21 @@ def _trace(result: FitResult) -> Iterator[str]:
                 "precisions are the given ones; train longer, or lower burn_in."
             )
         return
-    best, best_epoch = max(trace)
-    last, last_epoch = trace[-1]
-    if best - last > FALL:
+    last = trace[-STEPS - 1 :]
+    moves = [after[0] - before[0] for before, after in zip(last, last[1:], strict=False)]
+    (first, start), (end, stop) = last[0], last[-1]
+    told = f"from {first:.3f} (epoch {start}) to {end:.3f} nats per datum (epoch {stop})"
+    if len(moves) < STEPS or abs(end - first) < FALL:
+        return
+    if max(moves) < 0:
         yield (
-            f"The evidence fell from {best:.3f} (epoch {best_epoch}) to {last:.3f} nats per datum "
-            f"(epoch {last_epoch}); the weights may overfit, or lr be too high."
+            f"The evidence falls, {told}, update by update; the weights may overfit, or lr be too "
+            "high."
         )
-    elif len(trace) > 2 and last - trace[-2][0] > FALL:
+    if min(moves) > 0:
         yield (
-            f"The evidence still rises: from {trace[-2][0]:.3f} to {last:.3f} nats per datum in "
-            f"the last {last_epoch - trace[-2][1]} epochs; precisions have not settled, train "
-            "longer."
+            f"The evidence still rises, {told}, update by update; precisions have not settled: "
+            "train longer."
         )
 
 

@@ -51,10 +51,22 @@ def test_falling_losses_are_told(build: Build, losses: list[float], sentence: st
 
 
 def test_evidence_that_falls_is_told_with_its_epochs(build: Build) -> None:
-    trace = history(FLAT, {2: -2.0, 4: -1.0, 6: -1.1})
+    trace = history(FLAT, {1: -2.0, 2: -1.0, 4: -1.01, 5: -1.02, 6: -1.1})
     (found,) = summary(build([{"FC": 0.1}], history=trace)).warnings
-    assert found.startswith("The evidence fell from -1.000 (epoch 4) to -1.100")
+    assert found.startswith("The evidence falls, from -1.000 (epoch 2) to -1.100 nats per datum")
     assert "(epoch 6)" in found
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        {1: -2.0, 2: -1.0, 4: -1.3, 5: -1.29, 6: -1.5},  # up and down: noise
+        {1: -2.0, 2: -1.0, 4: -1.005, 5: -1.01, 6: -1.015},  # next to nothing
+        {2: -1.0, 4: -2.0},  # too few to say
+    ],
+)
+def test_noise_of_the_trace_is_passed_over(build: Build, trace: dict[int, float]) -> None:
+    assert summary(build([{"FC": 0.1}], history=history(FLAT, trace))).warnings == ()
 
 
 def test_a_path_at_the_bound_is_told_and_one_switched_off_is_not(build: Build) -> None:
@@ -88,11 +100,10 @@ def test_a_plain_layer_without_curvature_is_told(build: Build) -> None:
 
 
 def test_evidence_that_still_rises_is_told(build: Build) -> None:
-    trace = history(FLAT, {2: -3.0, 4: -2.0, 6: -1.5})
+    trace = history(FLAT, {2: -3.0, 3: -2.5, 4: -2.0, 6: -1.5})
     (found,) = summary(build([{"FC": 0.1}], history=trace)).warnings
-    assert found.startswith("The evidence still rises: from -2.000 to -1.500 nats per datum in the")
-    assert "last 2 epochs" in found
-    settled = history(FLAT, {2: -3.0, 4: -1.51, 6: -1.5})
+    assert found.startswith("The evidence still rises, from -3.000 (epoch 2) to -1.500 nats per")
+    settled = history(FLAT, {2: -3.0, 3: -1.51, 4: -1.507, 5: -1.503, 6: -1.5})
     assert summary(build([{"FC": 0.1}], history=settled)).warnings == ()
 
 
