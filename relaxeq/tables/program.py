@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from relaxeq.errors import CheckpointError
 from relaxeq.report import run_facts, save_figure, write_text
 from relaxeq.study import (
     Cell,
@@ -51,9 +52,12 @@ def run_table(
 def record_finished(table: Table, name: str, preset: Preset, out: Path, results: Path) -> Block:
     """Train nothing: the block of those cells in `out` that are finished, merged and written.
 
-    So a stopped table shows what it has; `run_table` adds the rest later. Raises CheckpointError.
+    So a stopped table shows what it has; `run_table` adds the rest later. Raises CheckpointError,
+    also when there is nothing.
     """
     found = [cell.job(out) for cell in table.cells(preset) if is_finished(out / cell.name)]
+    if not found:
+        raise CheckpointError(f"out={str(out)!r} holds no finished run of {table.title!r}: train.")
     for job in found:
         check_cell(job.run, job.folder)
     outcomes = [read_outcome(job.run, job.folder) for job in found]

@@ -114,6 +114,8 @@ def test_a_stopped_table_shows_what_is_finished(
     with pytest.raises(KeyboardInterrupt):
         run(only("CONV"), TINY, tmp_path)
     folders = (tmp_path / "runs", tmp_path / "results")
+    with pytest.raises(CheckpointError, match="holds no finished run of 'Table 1.*: train"):
+        record_finished(only("CONV"), "smoke", TINY, tmp_path / "nowhere", folders[1])
     found = record_finished(only("CONV"), "smoke", TINY, *folders)
     assert [entry.key for entry in found.results.entries] == [("CONV", "digit", "laplace")]
     monkeypatch.setattr("relaxeq.study.running.run_all", run_here)
