@@ -47,6 +47,7 @@ def fit(  # noqa: PLR0913  (an option each)
     ] = "pointwise",
     prior: Annotated[str, typer.Option(help="Of sparse paths: anchors, lengthscales.")] = "anchors",
     seed: Annotated[int, typer.Option(min=0, help="Seed of data, weights and batches.")] = 0,
+    device: Annotated[str, typer.Option(help="Where it computes: cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -73,7 +74,7 @@ def fit(  # noqa: PLR0913  (an option each)
     built = _network(network, alpha, group, filters, prior)
     cell = Cell(network, data, built, task, training, objective, seed)
     try:
-        train_cell(cell, out, progress=True)
+        train_cell(cell, out, progress=True, device=device)
     except KeyboardInterrupt:
         typer.echo("\nStopped; the same command continues where it was.", err=True)
         raise typer.Exit(INTERRUPTED) from None

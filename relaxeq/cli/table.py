@@ -29,6 +29,7 @@ def table(  # noqa: PLR0913  (an option each)
         typer.Option(help="Seeds, joined by commas, as in 0,1,2. [default: the preset's]"),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one thread each.")] = 2,
+    device: Annotated[str, typer.Option(help="Where networks compute: cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
     results: Annotated[Path, typer.Option(help="Folder of the records.")] = Path(
         "experiments/results"
@@ -54,7 +55,7 @@ def table(  # noqa: PLR0913  (an option each)
     if name not in TABLES:
         raise SpecError(f"{name!r} is no table: choose one of {', '.join(TABLES)}.")
     chosen = TABLES[name]
-    settings = _settings(chosen, preset, data, root, seeds)
+    settings = replace(_settings(chosen, preset, data, root, seeds), device=device)
     folder = out / chosen.stem / "_".join((preset, *settings.data))
     try:
         if finished:

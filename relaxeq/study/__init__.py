@@ -1,6 +1,6 @@
 """Studies: many trainings at once, that resume, with one display, and figures over their seeds."""
 
-from relaxeq.study.cell import Cell, check_cell, train_cell
+from relaxeq.study.cell import Cell, check_cell, check_device, train_cell
 from relaxeq.study.claims import Claim, claims_list, claims_markdown
 from relaxeq.study.figures import (
     ACCURACY,
@@ -43,6 +43,7 @@ __all__ = [
     "Paper",
     "Training",
     "check_cell",
+    "check_device",
     "check_processes",
     "check_settings",
     "claims_list",

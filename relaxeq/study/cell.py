@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 
 from relaxeq.data import Task
+from relaxeq.errors import SpecError
 from relaxeq.recipe import fit
 from relaxeq.study.files import check_settings
 from relaxeq.study.job import Job
@@ -55,16 +56,30 @@ def check_cell(cell: Cell, folder: Path) -> None:
     check_settings(cell.settings, folder / SETTINGS, "folder")
 
 
-def train_cell(cell: Cell, folder: Path, progress: bool = False) -> None:
+def check_device(device: str) -> None:
+    """Raise SpecError unless torch can compute there."""
+    try:
+        torch.zeros(1, device=device).add(1).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        cause = str(error).partition("\n")[0]
+        raise SpecError(
+            f"device={device!r} cannot be used: {cause}. Write cpu, or cuda."
+        ) from error
+
+
+def train_cell(cell: Cell, folder: Path, progress: bool = False, device: str = "cpu") -> None:
     """Train the cell in `folder`, or continue it there; its report is written last.
 
-    Raises CheckpointError for a folder of other settings, and what `relaxeq.fit` raises.
+    Data and weights are drawn on the CPU, the same for every `device` of the network. Raises
+    SpecError for no such device, CheckpointError for a folder of other settings, and what
+    `relaxeq.fit` raises.
     """
     check_cell(cell, folder)
+    check_device(device)
     sets = cell.task.load(cell.seed)
     with torch.random.fork_rng():
         torch.manual_seed(cell.seed)
-        net = cell.network.build(sets)
+        net = cell.network.build(sets).to(device)
     train, test = cell.training.loaders(sets, cell.seed)
     options = cell.training.options(cell.seed, progress)
     epochs, objective = cell.training.epochs, cell.objective

@@ -23,6 +23,7 @@ class Preset:
     scale         width of the networks, relative to the paper's α
     train, test   images to train and to test on, None for all
     training      how networks are trained
+    root, device  folder of the data sets, and where networks compute
     instead       how they are trained on other data sets, by name
     """
 
@@ -34,6 +35,7 @@ class Preset:
     training: Training
     seeds: tuple[int, ...] = (0,)
     root: str | None = None
+    device: str = "cpu"
     instead: tuple[tuple[str, Training], ...] = ()
 
     def __post_init__(self) -> None:

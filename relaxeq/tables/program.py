@@ -1,6 +1,7 @@
 """run_table: train the cells of a table, merge what came out into its record, write its page."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from relaxeq.study import (
     Cell,
     Outcome,
     check_cell,
+    check_device,
     check_processes,
     is_finished,
     read_outcome,
@@ -41,11 +43,12 @@ def run_table(
     CheckpointError, and what a training raises; what was trained stays.
     """
     check_processes(jobs)
+    check_device(preset.device)
     read_blocks(_record(table, results))  # a damaged record is told before the work, not after it
     todo = sorted((cell.job(out) for cell in table.cells(preset)), key=lambda job: -job.cost)
     for job in todo:
         check_cell(job.run, job.folder)
-    outcomes = train_all(todo, train_cell, jobs, console)
+    outcomes = train_all(todo, partial(train_cell, device=preset.device), jobs, console)
     return _save(table, name, preset, outcomes, results)
 
 

@@ -61,8 +61,9 @@ def test_a_users_network_and_file(call: Call, tmp_path: Path) -> None:
 def test_options_become_a_cell(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[Cell, Path, bool]] = []
 
-    def fake(cell: Cell, folder: Path, progress: bool) -> None:
+    def fake(cell: Cell, folder: Path, progress: bool, device: str) -> None:
         asked.append((cell, folder, progress))
+        assert device == "cpu"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "train_cell", fake)
@@ -96,6 +97,7 @@ def test_options_become_a_cell(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_
         (("CONVX",), "'CONVX' is not a path"),
         (("nowhere.py:Net",), "'nowhere.py' is no file"),
         (("CONV", "--data", "nowhere.pt"), "nowhere.pt cannot be read"),
+        (("CONV", "--device", "tpu9"), "device='tpu9' cannot be used: "),
         (("CONV", "--objective", "mle"), "objective='mle' must be 'laplace' or 'map'"),
     ],
 )

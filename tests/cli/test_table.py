@@ -27,7 +27,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 def test_options_become_settings(call: Call, asked: Asked) -> None:
-    options = ("--data", "mnist,cifar10", "--root", "there", "--seeds", "0,2", "--jobs", "5")
+    options = (
+        "--data",
+        "mnist,cifar10",
+        "--root",
+        "there",
+        "--seeds",
+        "0,2",
+        "--jobs",
+        "5",
+        "--device",
+        "cuda",
+    )
     code, out, err = call(
         "table", "3", "--preset", "smoke", *options, "--out", "o", "--results", "r"
     )
@@ -37,6 +48,7 @@ def test_options_become_settings(call: Call, asked: Asked) -> None:
     assert (table, name, jobs) == (TABLES["3"], "smoke", 5)
     assert (folder, results) == (Path("o/table3/smoke_mnist_cifar10"), Path("r"))
     assert (preset.data, preset.root, preset.seeds) == (("mnist", "cifar10"), "there", (0, 2))
+    assert preset.device == "cuda"
     assert preset.training == TABLES["3"].preset("smoke").training
 
 
