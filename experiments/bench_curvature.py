@@ -2,12 +2,11 @@
 
     python experiments/bench_curvature.py                             # 10 minutes on two free cores
     python experiments/bench_curvature.py --threads 1 --clock cpu     # where the machine is shared
-    python experiments/bench_curvature.py --data 256 --turns 1 --epochs 5             # a quick look
 
-Table 6's CONV network (α = 10) in plain torch layers, with zero and circular padding: one epoch of
-training, KFAC of `relaxeq.kfac` with all eigenvalues, and laplace-torch's `fit` with its ASDL and
-curvlinops backends, in turns. Then PaperNet F-FC+CONV against CONV, and training by the evidence
-against training by MAP. The peers live in .venv-peers, which the command sets up (`make`).
+Table 6's CONV network (α = 10) in plain torch layers, with zero and circular padding: an epoch of
+training, `relaxeq.kfac` with all eigenvalues, its forward and backward passes alone, and the `fit`
+of laplace-torch's ASDL and curvlinops backends, in turns. Then PaperNet F-FC+CONV against CONV, and
+training by the evidence against MAP. The peers live in .venv-peers, which the command sets up.
 Where both are right (zero padding, all but the biases of convolutions) their log determinants must
 agree, or the command stops. Writes experiments/results/bench_curvature.{json,md}.
 """
@@ -32,6 +31,9 @@ from peers.network import Batches, network
 from torch import nn
 
 import relaxeq as rq
+from relaxeq.curvature import Pass
+from relaxeq.curvature.recording import recorded_passes
+from relaxeq.likelihoods import Categorical
 from relaxeq.report import markdown_table, run_facts, save_record
 
 ROOT = Path(__file__).parents[1]
@@ -96,6 +98,15 @@ def curvature(net: nn.Module, loader: Batches, columns: str, blocks: dict[str, A
         block.eigenvalues()
 
 
+def passes(net: nn.Module, loader: Batches, columns: str) -> None:
+    """The forward and backward passes of `curvature` alone: what no Gram can undercut."""
+    root = Pass(fisher=columns).root()
+    for recording in recorded_passes(net.eval(), loader, Categorical()):
+        found = root(recording.outputs.detach())
+        for k in range(found.shape[2]):
+            recording.gradients(found[:, :, k], keep=True)
+
+
 def against_peers(config: Config, padding: str, ask: Ask) -> tuple[Times, float]:
     """Seconds of everything by turn, and the largest relative difference of log determinants."""
     net, trained, loader = network(padding), network(padding), config.loader
@@ -107,6 +118,8 @@ def against_peers(config: Config, padding: str, ask: Ask) -> tuple[Times, float]
             ours: dict[str, Any] = {}
             run = partial(curvature, net, loader, columns, ours)
             times[f"ours {columns}"].append(config.seconds(run))
+            alone = config.seconds(partial(passes, net, loader, columns))
+            times[f"passes alone {columns}"].append(alone)
             for backend in BACKENDS:
                 found = ask(padding=padding, backend=backend, columns=columns)
                 times[f"{backend} {columns}"].append(found["seconds"])
