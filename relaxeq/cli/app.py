@@ -1,6 +1,7 @@
 """The entry point: commands, exit codes, and errors without tracebacks."""
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Annotated, Any, NoReturn
@@ -12,7 +13,7 @@ from relaxeq.cli.demo import demo
 from relaxeq.cli.fit import fit
 from relaxeq.cli.report import report
 from relaxeq.cli.table import table
-from relaxeq.errors import RelaxeqError
+from relaxeq.errors import EvidenceWarning, RelaxeqError
 
 USAGE = 2
 LOOK: dict[str, Any] = {
@@ -68,9 +69,23 @@ def run_function(function: Callable[..., None], arguments: Sequence[str] | None 
 def run(
     commands: typer.Typer, arguments: Sequence[str] | None, name: str | None = None
 ) -> NoReturn:
-    """Run and exit; errors of relaxeq become one message and exit code 2."""
-    try:
-        commands(args=None if arguments is None else list(arguments), prog_name=name)
-    except RelaxeqError as error:
-        typer.echo(f"Error: {error}", err=True)
+    """Run and exit; errors and warnings of relaxeq become one message, errors with exit code 2."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _plainly(warnings.showwarning)
+        try:
+            commands(args=None if arguments is None else list(arguments), prog_name=name)
+        except RelaxeqError as error:
+            typer.echo(f"Error: {error}", err=True)
     sys.exit(USAGE)
+
+
+def _plainly(known: Callable[..., None]) -> Callable[..., None]:
+    """Warnings about the evidence without the line of code, which users did not write."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, EvidenceWarning):
+            typer.echo(f"Warning: {message}", err=True)
+        else:
+            known(message, category, *place, **more)
+
+    return show

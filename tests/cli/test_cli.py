@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
@@ -15,7 +16,7 @@ import pytest
 
 from relaxeq.cli import run_function
 from relaxeq.demo import PRESETS, DemoConfig, Results
-from relaxeq.errors import SpecError
+from relaxeq.errors import EvidenceWarning, SpecError
 from relaxeq.report import Report, Row
 from relaxeq.study import Outcome
 
@@ -205,3 +206,16 @@ def test_experiments_run_functions_the_same_way(capsys: pytest.CaptureFixture[st
         with pytest.raises(SystemExit) as ended:
             run_function(experiment, arguments)
         assert (ended.value.code, *capsys.readouterr()) == (code, out, err)
+
+
+def test_warnings_about_the_evidence_come_without_a_line_of_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def experiment() -> None:
+        warnings.warn("Train longer.", EvidenceWarning, stacklevel=1)
+        warnings.warn("Something else.", UserWarning, stacklevel=1)
+
+    with pytest.warns(UserWarning, match="Something else") as others, pytest.raises(SystemExit):
+        run_function(experiment, [])
+    assert len(others) == 1
+    assert capsys.readouterr().err == "Warning: Train longer.\n"
