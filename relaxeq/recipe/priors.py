@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from relaxeq.curvature import Spectrum
 from relaxeq.evidence import Term
-from relaxeq.paths import Gauged, GaussianModule
+from relaxeq.paths import Gauged, GaussianModule, Path
 from relaxeq.sites import network_sites
 
 
@@ -55,9 +55,9 @@ def write_precisions(net: nn.Module, precisions: Mapping[str, float]) -> None:
 
 
 def balance(net: nn.Module) -> None:
-    """Bring every factored path to its least ‖θ‖²: no output changes, the log prior only rises."""
+    """Bring factored paths that are on to their least ‖θ‖²: no output changes, the prior rises."""
     for module in net.modules():
-        if isinstance(module, Gauged):
+        if isinstance(module, Gauged) and not (isinstance(module, Path) and module.off):
             module.balance_()
 
 

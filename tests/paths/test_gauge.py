@@ -9,6 +9,7 @@ from torch import nn
 from relaxeq import Field, RelaxedLayer, groups
 from relaxeq.paths import FactoredFC, Gauged, Sparse, SparseFC
 from relaxeq.recipe import Options, fit
+from relaxeq.recipe.priors import balance
 
 pytestmark = pytest.mark.usefixtures("float64")
 Z2, P4 = groups.planar("Z2"), groups.planar("p4")
@@ -63,6 +64,29 @@ def test_pairs_without_a_map_stay(size):
     assert torch.isfinite(path.theta2).all()
     if size == 0.0:
         assert torch.equal(path.theta2.detach()[1, 0], kept)
+
+
+@pytest.mark.parametrize("frozen", [["theta1"], ["theta2"], ["theta1", "theta2"]])
+def test_frozen_factors_keep_their_bits(frozen):
+    path = FactoredFC(*fields())
+    nn.init.normal_(path.theta1, std=9.0)
+    for name in frozen:
+        path.get_parameter(name).requires_grad_(False)
+    before = [factor.detach().clone() for factor in path.parameters()]
+    path.balance_()
+    assert all(torch.equal(a, b) for a, b in zip(before, path.parameters(), strict=True))
+
+
+def test_a_path_that_is_off_keeps_its_bits():
+    layer = RelaxedLayer(*fields(), "F-FC+CONV", stride=2)
+    layer.paths["F-FC"].prior_variance = 0.0
+    before = [factor.detach().clone() for factor in layer.paths["F-FC"].parameters()]
+    balance(layer)
+    after = layer.paths["F-FC"].parameters()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    layer.paths["F-FC"].prior_variance = 1.0
+    balance(layer)
+    assert not torch.equal(before[0], layer.paths["F-FC"].theta1)
 
 
 @pytest.mark.parametrize("objective", ["laplace", "map"])
