@@ -178,6 +178,15 @@ def test_curves_are_the_history(
     assert [y for _, y in found] == pytest.approx([y for _, y in expected], abs=0.01 * size)
 
 
+def test_more_is_higher_and_later_is_further_right(page: Element) -> None:
+    rising = page.all("figure")[0].all("circle", **{"class": "one"})
+    (x, y), (later, higher) = (
+        (float(dot.attributes["cx"]), float(dot.attributes["cy"])) for dot in rising
+    )
+    assert later > x
+    assert higher < y
+
+
 def test_curves_are_told_in_words(page: Element) -> None:
     words = [e.attributes["aria-label"] for e in page.all("svg", role="img")]
     assert words[0] == (
