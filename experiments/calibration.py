@@ -7,9 +7,6 @@ accuracy and expected calibration error on the test digits to experiments/result
 and calibration.md.
 """
 
-import datetime
-import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +19,7 @@ import relaxeq as rq
 from relaxeq.cli import run_function
 from relaxeq.data import TensorLoader, toy_task
 from relaxeq.recipe import Options, held_out, posterior
-from relaxeq.report import markdown_table, write_text
+from relaxeq.report import markdown_table, run_facts, save_record
 
 METHODS = ("map", "linearised", "sampled")
 
@@ -78,19 +75,10 @@ def main(
     config = Config(epochs=epochs)
     runs = [(task, objective) for task in config.tasks for objective in config.objectives]
     rows = [row for run in track(runs, "trainings") for row in measured(config, *run)]
-    facts = {
-        "command": " ".join(["python experiments/calibration.py", *sys.argv[1:]]),
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "data": "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task), 297 for testing",
-        "settings": asdict(config),
-        "torch": torch.__version__,
-    }
-    record = json.dumps(facts | {"rows": rows}, indent=1, ensure_ascii=False)
-    write_text(record + "\n", results / "calibration.json")
-    lines = "".join(f"- {key}: {value}\n" for key, value in facts.items())
-    text = f"# Calibration on held-out digits\n\n{lines}\n{table(rows)}\n"
-    write_text(text, results / "calibration.md")
-    print(text)
+    data = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task), 297 for testing"
+    facts = run_facts(data, asdict(config))
+    stem, title = results / "calibration", "Calibration on held-out digits"
+    print(save_record(stem, title, facts, table(rows), {"rows": rows}))
 
 
 if __name__ == "__main__":

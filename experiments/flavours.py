@@ -9,11 +9,8 @@ log α. From the same start by the evidence, once with each flavour: how often A
 path of the layer than with exact blocks, and how far the learned log α are apart.
 """
 
-import datetime
-import json
 import math
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -33,7 +30,7 @@ from relaxeq.data import TensorLoader, load_digits, toy_task
 from relaxeq.evidence import LBFGS, Term
 from relaxeq.groups import Z2, p4, semidirect
 from relaxeq.recipe import FitResult
-from relaxeq.report import markdown_table, write_text
+from relaxeq.report import markdown_table, run_facts, save_record
 
 SPECS = (
     "FC+CONV",
@@ -236,21 +233,14 @@ def main(
         findings += measured(config, *run)
         choices += learned(config, *run)
     seconds = costs()
-    facts = {
-        "command": " ".join(["python experiments/flavours.py", *sys.argv[1:]]),
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "data": f"{config.data} UCI digits, 8×8; times on 512 of the demo's, 16×16",
-        "settings": asdict(config),
-        "torch": f"{torch.__version__}, one thread",
-        "seconds": round(time.perf_counter() - begin),
-    }
-    record = facts | {"times": seconds, "findings": [asdict(f) for f in findings]}
-    record |= {"choices": [asdict(c) for c in choices]}
-    write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", results / "flavours.json")
-    lines = "".join(f"- {key}: {value}\n" for key, value in facts.items())
+    data = f"{config.data} UCI digits, 8×8; times on 512 of the demo's, 16×16"
+    taken = {"seconds": round(time.perf_counter() - begin)}
+    facts = run_facts(data, asdict(config)) | taken
+    values = {"times": seconds, "findings": [asdict(f) for f in findings]}
+    values |= {"choices": [asdict(c) for c in choices]}
     tables = bias_table(findings), choice_table(choices, config.data, seconds)
-    text = f"# Flavours of curvature against the truth\n\n{lines}\n{tables[0]}\n\n{tables[1]}\n"
-    write_text(text, results / "flavours.md")
+    stem, title = results / "flavours", "Flavours of curvature against the truth"
+    text = save_record(stem, title, facts, f"{tables[0]}\n\n{tables[1]}", values)
     print(text)
 
 

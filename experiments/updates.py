@@ -8,10 +8,7 @@ the default it also takes each cheaper evidence five times. Writes experiments/r
 and updates.md.
 """
 
-import datetime
-import json
 import statistics
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -29,7 +26,7 @@ from relaxeq.data import TensorLoader, toy_task
 from relaxeq.evidence import log_marginal_likelihood
 from relaxeq.recipe import FitResult, Options
 from relaxeq.recipe.priors import prior_groups, terms_of
-from relaxeq.report import markdown_table, write_text
+from relaxeq.report import markdown_table, run_facts, save_record
 
 UPDATES = {
     "Adam(lr=0.1, steps=20), the default": {},
@@ -182,19 +179,11 @@ def main(
         found = list(pool.map(measured, *zip(*runs, strict=True)))
     outcomes = [outcome for outcome, _ in found]
     losses = [row for _, rows in found for row in rows]
-    facts = {
-        "command": " ".join(["python experiments/updates.py", *sys.argv[1:]]),
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "data": "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)",
-        "settings": asdict(config),
-        "torch": f"{torch.__version__}, one thread per training",
-    }
-    record = facts | {"outcomes": [asdict(o) for o in outcomes], "losses": losses}
-    write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", results / "updates.json")
-    lines = "".join(f"- {key}: {value}\n" for key, value in facts.items())
-    text = f"# Updates of precisions, and cheaper evidence\n\n{lines}\n{tables(outcomes, losses)}"
-    write_text(text, results / "updates.md")
-    print(text)
+    data = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)"
+    facts = run_facts(data, asdict(config) | {"threads per training": 1})
+    values = {"outcomes": [asdict(o) for o in outcomes], "losses": losses}
+    stem, title = results / "updates", "Updates of precisions, and cheaper evidence"
+    print(save_record(stem, title, facts, tables(outcomes, losses), values))
 
 
 if __name__ == "__main__":
