@@ -1,6 +1,6 @@
 """Table: what a table of the paper trains, shows and claims."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from relaxeq.data import Task
 from relaxeq.errors import SpecError
-from relaxeq.study import Cell, Claim, Network
+from relaxeq.study import ACCURACY, EVIDENCE, NLL, Cell, Claim, Network
 from relaxeq.tables.preset import NAMES, OBJECTIVES, Preset
 from relaxeq.tables.results import Key, Results
 
@@ -28,6 +28,18 @@ class Picture:
 
 Printed = Mapping[Key, Mapping[str, float]]
 """The paper's figures: cell ↦ measure ↦ value."""
+
+
+def printed_scores(figures: Mapping[tuple[str, str], Sequence[float]]) -> Printed:
+    """Five figures of the paper for each (row, column), as it prints them.
+
+    NLL and accuracy by MAP; NLL, accuracy and minus log evidence by Laplace.
+    """
+    found: dict[Key, Mapping[str, float]] = {}
+    for (row, column), five in figures.items():
+        found[row, column, "map"] = {NLL: five[0], ACCURACY: five[1]}
+        found[row, column, "laplace"] = {NLL: five[2], ACCURACY: five[3], EVIDENCE: -five[4]}
+    return found
 
 
 @final

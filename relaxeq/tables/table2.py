@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from relaxeq.data import ImageTask
-from relaxeq.study import ACCURACY, EVIDENCE, NLL, Claim, Paper, Training
+from relaxeq.study import Claim, Paper, Training
 from relaxeq.tables.claims import laplace_beats_map, within_a_point
 from relaxeq.tables.preset import Preset, paper
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, ranges, scores
-from relaxeq.tables.table import Table
+from relaxeq.tables.table import Table, printed_scores
 
 EARLY = 3
 """How many layers are early: those of the finest two grids."""
@@ -98,12 +98,5 @@ TABLE2 = Table(
     columns=columns,
     claims=claims,
     sections=(scores, ranges, layers),
-    printed={
-        (row, CIFAR, "map"): {NLL: figures[0], ACCURACY: figures[1]}
-        for row, figures in PRINTED.items()
-    }
-    | {
-        (row, CIFAR, "laplace"): {NLL: figures[2], ACCURACY: figures[3], EVIDENCE: -figures[4]}
-        for row, figures in PRINTED.items()
-    },
+    printed=printed_scores({(row, CIFAR): figures for row, figures in PRINTED.items()}),
 )

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from relaxeq.data import ImageTask, Rotated, Transform, Translated
-from relaxeq.study import ACCURACY, EVIDENCE, NLL, Claim, Paper, Training
+from relaxeq.study import Claim, Paper, Training
 from relaxeq.tables.claims import laplace_beats_map
 from relaxeq.tables.preset import Preset, paper
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, ranges, scores
-from relaxeq.tables.table import Table
+from relaxeq.tables.table import Table, printed_scores
 
 SPEC = "F-FC+CONV+GCONV"
 REACH = 8, 32
@@ -83,12 +83,5 @@ TABLE3 = Table(
     columns=columns,
     claims=claims,
     sections=(scores, ranges, layers),
-    printed={
-        (SPEC, column, "map"): {NLL: figures[0], ACCURACY: figures[1]}
-        for column, figures in PRINTED.items()
-    }
-    | {
-        (SPEC, column, "laplace"): {NLL: figures[2], ACCURACY: figures[3], EVIDENCE: -figures[4]}
-        for column, figures in PRINTED.items()
-    },
+    printed=printed_scores({(SPEC, column): figures for column, figures in PRINTED.items()}),
 )
