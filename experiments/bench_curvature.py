@@ -1,6 +1,6 @@
 """What curvature costs: in epochs of training, against its floor, and against laplace-torch 0.3.
 
-    python experiments/bench_curvature.py                             # 10 minutes on two free cores
+    python experiments/bench_curvature.py
     python experiments/bench_curvature.py --threads 1 --clock cpu     # where the machine is shared
 
 Table 6's CONV network (α = 10) in plain torch layers, with zero and circular padding: an epoch of
@@ -26,6 +26,7 @@ from typing import Annotated, Any
 
 import torch
 import typer
+from cost_tables import BACKENDS, COLUMNS, PADDINGS, Times, peers_table, targets
 from floor import floors
 from peers.network import Batches, network
 from torch import nn
@@ -34,12 +35,10 @@ import relaxeq as rq
 from relaxeq.curvature import Pass
 from relaxeq.curvature.recording import recorded_passes
 from relaxeq.likelihoods import Categorical
-from relaxeq.report import markdown_table, run_facts, save_record
+from relaxeq.report import run_facts, save_record
 
 ROOT = Path(__file__).parents[1]
-BACKENDS, COLUMNS, PADDINGS = ("ASDL", "curvlinops"), ("exact", "mc"), ("zeros", "circular")
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-Times = dict[str, list[float]]
 Ask = Callable[..., dict[str, Any]]
 
 
@@ -210,54 +209,6 @@ def speeds(config: Config) -> tuple[float, float]:
 
 def show(title: str, times: Times) -> None:
     print(title, {name: [round(t, 2) for t in found] for name, found in times.items()}, flush=True)
-
-
-def ratio(times: Times, one: str, other: str) -> float:
-    """Median over the turns of the ratio within a turn."""
-    return statistics.median(a / b for a, b in zip(times[one], times[other], strict=True))
-
-
-def peers_table(
-    found: dict[str, tuple[Times, float]], data: int, speed: tuple[float, float]
-) -> str:
-    lines = []
-    for padding, (times, _) in found.items():
-        for name in times:
-            columns = name.split()[-1]
-            least = floors()[columns].seconds(data, *speed)
-            own = f"ours {columns}" if columns != "epoch" else "epoch"
-            lines.append([
-                f"{padding}: {name}",
-                f"{statistics.median(times[name]):.2f} s",
-                f"{ratio(times, name, 'epoch'):.2f}",
-                f"{ratio(times, name, own):.2f}",
-                f"{statistics.median(times[name]) / least:.1f}",
-            ])  # fmt: skip
-    return markdown_table(["", "median", "epochs", "× ours", "× floor"], lines)
-
-
-def targets(
-    found: dict[str, tuple[Times, float]], of_papers: tuple[Times, float], fits: dict[str, Any]
-) -> str:
-    """What was asked for, and what was measured."""
-    lines: list[tuple[str, str, float]] = []
-    for padding, (times, _) in found.items():
-        for columns, least in (("exact", 3), ("mc", 4)):
-            faster = min(ratio(times, f"{b} {columns}", f"ours {columns}") for b in BACKENDS)
-            what = f"{padding}, {columns}: times as fast as the faster peer"
-            lines.append((what, f"≥ {least}", faster))
-    times, memory = of_papers
-    for columns in COLUMNS:
-        both = ratio(times, f"F-FC+CONV {columns}", f"CONV {columns}")
-        lines.append((f"F-FC+CONV curvature / CONV curvature, {columns}", "≤ 2.5", both))
-    lines.append(("all F-FC factors of α = 10, in MiB", "< 160", memory))
-    for padding, fit in fits.items():
-        lines.append((f"{padding}: Laplace epoch / MAP epoch", "≤ 1.25", fit["ratio"]))
-        lines.append((f"{padding}: the same within one run", "≤ 1.25", fit["ratio within"]))
-    for spec in ("CONV", "F-FC+CONV"):
-        update = 1 + ratio(times, f"{spec} mc", f"{spec} epoch") / 5
-        lines.append((f"PaperNet {spec}: 1 + Monte Carlo / 5 epochs", "≤ 1.25", update))
-    return markdown_table(["", "target", "found"], [[a, b, f"{c:.2f}"] for a, b, c in lines])
 
 
 def main(  # noqa: PLR0913  (options of a command)

@@ -1,6 +1,6 @@
 """Speed of layers: in one run, as ratios to torch's plain convolution of the same width.
 
-    python experiments/bench_layers.py              # two or three minutes on two cores
+    python experiments/bench_layers.py    # half a minute on two cores
 
 Each row is a forward and a backward pass (training mode, gradients of input and weights) of maps
 between regular fields of Z2 ⋊ p4. Candidates take turns, so that a busy machine slows all of them,
