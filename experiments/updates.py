@@ -11,7 +11,7 @@ and updates.md.
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +22,10 @@ import typer
 import relaxeq as rq
 from relaxeq.cli import run_function
 from relaxeq.curvature import Bound, Pass, Subset, estimate
-from relaxeq.data import TensorLoader, toy_task
+from relaxeq.data import CLASSES, TensorLoader, toy_task
+from relaxeq.demo import DemoConfig, Run
 from relaxeq.evidence import log_marginal_likelihood
-from relaxeq.recipe import FitResult, Options
+from relaxeq.recipe import FitResult
 from relaxeq.recipe.priors import prior_groups, terms_of
 from relaxeq.report import markdown_table, run_facts, save_record
 
@@ -48,19 +49,8 @@ RUNS = UPDATES | {f"default, {name}": {"curvature": CHEAPER[name]} for name in T
 NEAR = 0.05
 
 
-@dataclass(frozen=True)
-class Config:
-    """The demo's F-FC+CONV network and tasks, smaller: half its width, two thirds of its data."""
-
-    tasks: tuple[str, ...] = ("digit", "digit+quadrant")
-    alpha: int = 2
-    epochs: int = 40
-    lr: float = 0.005
-    batch: int = 128
-    train: int = 1000
-    burn_in: int = 10
-    update_every: int = 5
-    seed: int = 0
+# The demo's F-FC+CONV network and tasks, smaller: half its width, two thirds of its data.
+CONFIG = DemoConfig(alpha=2, epochs=40, train=1000, specs=("F-FC+CONV",), objectives=("laplace",))
 
 
 @dataclass(frozen=True)
@@ -77,17 +67,15 @@ class Outcome:
     warnings: tuple[str, ...]
 
 
-def trained(config: Config, task: str, how: str, changes: dict) -> tuple[Outcome, FitResult]:
-    torch.manual_seed(config.seed)
-    train, test = toy_task(task, train=config.train)
-    classes = int(train.tensors[1].max()) + 1
-    size = {"alpha": config.alpha, "size": (16, 16)}
-    net = rq.models.PaperNet("F-FC+CONV", in_channels=1, classes=classes, **size)
-    own = {name: getattr(config, name) for name in ("lr", "burn_in", "update_every", "seed")}
-    options = Options(**own, final_curvature="kfac", progress=False, **changes)
+def trained(config: DemoConfig, task: str, how: str, changes: dict) -> tuple[Outcome, FitResult]:
+    run = Run(task, *config.specs, *config.objectives, *config.seeds)
+    torch.manual_seed(run.seed)
+    train, test = toy_task(task, config.train, config.test, run.seed)
+    net = rq.models.PaperNet(run.spec, 1, CLASSES[task], config.alpha, (16, 16))
+    options = replace(config.options(run), final_curvature="kfac", **changes)
     begin = time.process_time()
-    loaders = TensorLoader(train, config.batch, seed=config.seed), TensorLoader(test, 297)
-    result = rq.fit(net, *loaders, config.epochs, "laplace", options)
+    loaders = TensorLoader(train, config.batch, seed=run.seed), TensorLoader(test, 297)
+    result = rq.fit(net, *loaders, config.epochs, run.objective, options)
     seconds = time.process_time() - begin
     trace = [(row["epoch"], row["evidence"]) for row in result.history if "evidence" in row]
     report = rq.summary(result)
@@ -104,7 +92,7 @@ def trained(config: Config, task: str, how: str, changes: dict) -> tuple[Outcome
     return outcome, result
 
 
-def lost(config: Config, task: str, result: FitResult) -> list[dict[str, float | str]]:
+def lost(config: DemoConfig, task: str, result: FitResult) -> list[dict[str, float | str]]:
     """Each cheaper evidence at the same weights, five draws: nats per datum beyond all data's."""
     loader = TensorLoader(toy_task(task, train=config.train)[0], config.batch)
     groups = prior_groups(result.net)
@@ -161,7 +149,7 @@ def tables(outcomes: list[Outcome], losses: list[dict]) -> str:
     return text + markdown_table([*names, "CPU seconds"], second, left=2) + "\n"
 
 
-def measured(config: Config, task: str, how: str) -> tuple[Outcome, list[dict]]:
+def measured(config: DemoConfig, task: str, how: str) -> tuple[Outcome, list[dict]]:
     torch.set_num_threads(1)
     outcome, result = trained(config, task, how, RUNS[how])
     return outcome, lost(config, task, result) if how == next(iter(UPDATES)) else []
@@ -173,14 +161,13 @@ def main(
     ),
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
 ) -> None:
-    config = Config()
-    runs = [(config, task, how) for task in config.tasks for how in RUNS]
+    runs = [(CONFIG, task, how) for task in CONFIG.tasks for how in RUNS]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         found = list(pool.map(measured, *zip(*runs, strict=True)))
     outcomes = [outcome for outcome, _ in found]
     losses = [row for _, rows in found for row in rows]
     data = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)"
-    facts = run_facts(data, asdict(config) | {"threads per training": 1})
+    facts = run_facts(data, asdict(CONFIG) | {"threads per training": 1})
     values = {"outcomes": [asdict(o) for o in outcomes], "losses": losses}
     stem, title = results / "updates", "Updates of precisions, and cheaper evidence"
     print(save_record(stem, title, facts, tables(outcomes, losses), values))
