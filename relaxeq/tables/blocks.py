@@ -12,7 +12,7 @@ from relaxeq.study import to_json
 from relaxeq.tables.results import Results, entry_from
 
 Run = Mapping[str, Any]
-"""Facts of one run: command, date, torch, seeds."""
+"""Facts of one run: command, date, torch, seeds, and how many cells a whole table of them has."""
 
 
 @final
@@ -25,6 +25,17 @@ class Block:
     settings: Mapping[str, Any]
     runs: tuple[Run, ...]
     results: Results
+
+    @property
+    def cells(self) -> int:
+        """How many cells a whole table of these seeds has; `results` may hold fewer so far."""
+        each = self.runs[-1]["cells"] // len(self.runs[-1]["seeds"])
+        return each * len(self.seeds)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds for which anything is finished."""
+        return tuple(sorted({entry.seed for entry in self.results.entries}))
 
     def same(self, other: "Block") -> bool:
         """Whether both may share a table."""

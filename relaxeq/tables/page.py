@@ -32,9 +32,11 @@ def _facts(block: Block) -> Iterator[str]:
     for line in block.data:
         yield f"data: {line}"
     yield "settings: " + ", ".join(f"{key} {value}" for key, value in _flat(block.settings))
-    seeds = sorted({entry.seed for entry in block.results.entries})
-    minutes = sum(entry.seconds for entry in block.results.entries) / 60
-    yield f"seeds: {', '.join(map(str, seeds))}; {minutes:.0f} minutes of one thread in all"
+    entries = block.results.entries
+    minutes = sum(entry.seconds for entry in entries) / 60
+    yield f"seeds: {', '.join(map(str, block.seeds))}; {minutes:.0f} minutes of one thread in all"
+    if len(entries) < block.cells:
+        yield f"unfinished: {len(entries)} of {block.cells} cells so far"
     for run in block.runs:
         yield f"{run['date']}: `{run['command']}`, torch {run['torch']}"
 

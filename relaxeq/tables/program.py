@@ -75,7 +75,8 @@ def _save(
     facts = {key: value for key, value in run_facts("", {}).items() if key in kept}
     data = tuple(f"{label}: {t.describe()}" for label, t in table.columns(preset).items())
     ordered = Results(tuple(found[cell] for cell in table.cells(preset) if cell in found))
-    block = Block(name, data, preset.record(), (facts | {"seeds": list(preset.seeds)},), ordered)
+    facts |= {"seeds": list(preset.seeds), "cells": len(table.cells(preset))}
+    block = Block(name, data, preset.record(), (facts,), ordered)
     return save_block(table, block, results)
 
 

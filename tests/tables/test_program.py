@@ -98,7 +98,7 @@ def test_finished_cells_are_read_and_seeds_are_added(tmp_path: Path) -> None:
     assert {entry.seed for entry in alone.results.entries} == {0, 3, 4}
     facts = json.loads((tmp_path / "results" / "table1.json").read_text())["blocks"][0]["runs"]
     assert [fact["seeds"] for fact in facts] == [[0], [0, 3], [4]]
-    assert {"command", "date", "torch", "seeds"} == set(facts[0])
+    assert {"command", "date", "torch", "seeds", "cells"} == set(facts[0])
 
 
 def test_a_stopped_table_shows_what_is_finished(
@@ -118,10 +118,13 @@ def test_a_stopped_table_shows_what_is_finished(
         record_finished(only("CONV"), "smoke", TINY, tmp_path / "nowhere", folders[1])
     found = record_finished(only("CONV"), "smoke", TINY, *folders)
     assert [entry.key for entry in found.results.entries] == [("CONV", "digit", "laplace")]
+    written = tmp_path / "results" / "table1.md"
+    assert "- unfinished: 1 of 2 cells so far\n" in written.read_text("utf-8")
     monkeypatch.setattr("relaxeq.study.running.run_all", run_here)
     whole, lines = run(only("CONV"), TINY, tmp_path)
     assert "1 trainings" in lines
-    assert len(whole.results.entries) == 2
+    assert len(whole.results.entries) == whole.cells == 2
+    assert "unfinished" not in written.read_text("utf-8")
     assert len(read_blocks(tmp_path / "results" / "table1.json")) == 1
 
 

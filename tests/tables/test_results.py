@@ -15,7 +15,7 @@ from relaxeq.tables.results import entry_from
 
 Make = Callable[..., Entry]
 KEY = ("F-FC+CONV", "digit", "laplace")
-RUN = {"command": "relaxeq table 1", "date": "2026-01-02", "torch": "2.0", "seeds": [0]}
+RUN = {"command": "relaxeq table 1", "date": "2026-01-02", "torch": "2.0", "seeds": [0], "cells": 1}
 
 
 def block(results: Results, preset: str = "cpu", **settings: object) -> Block:
