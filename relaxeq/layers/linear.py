@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Sequence
 from typing import final
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from relaxeq.errors import SpecError
 from relaxeq.groups import Representation, Subgroup
 from relaxeq.groups.abstract import Group
+from relaxeq.layers.learnable import LearnableSymmetry
 from relaxeq.layers.path_sum import PathSum
 from relaxeq.paths import LINEAR, InvariantBias, LinearFrame, Sparse, Vectors
 from relaxeq.shapes import Matrix
 
 
 @final
-class RelaxedLinear(nn.Module):
+class RelaxedLinear(LearnableSymmetry):
     """vec(W) = Σ_i B_i u_i + v, y = W x: one path per group K, with its own σ² (App. B, Eq. 11).
 
     Maps (batch, C·ρ_in.dim) to (batch, C'·ρ_out.dim), `channels=(C, C')`; entry i of channel c sits
@@ -59,23 +59,6 @@ class RelaxedLinear(nn.Module):
     def matrix(self) -> Matrix:
         """The dense (C'·ρ_out.dim, C·ρ_in.dim) matrix of the active paths, without the bias."""
         return self.paths.matrix(self.target.dim, self.source.dim)
-
-    def sample_prior_(self, generator: torch.Generator | None = None) -> "RelaxedLinear":
-        """Draw every path from its prior, in place; σ² = 0 gives exactly 0."""
-        self.paths.sample_prior_(generator)
-        if self.bias is not None:
-            self.bias.sample_prior_(generator)
-        return self
-
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """He's scale for ReLU networks, shared equally among the paths; the bias starts at 0."""
-        self.paths.reset_parameters(2.0**0.5, generator)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias.value)
-
-    def extra_repr(self) -> str:
-        shown = f"{self.source} -> {self.target}, spec={self.spec!r}"
-        return shown if self.prior == "anchors" else f"{shown}, prior={self.prior!r}"
 
 
 def _spec(group: Group, spec: str | None, groups: Iterable[object] | None) -> str:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import final
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import FiniteGroup, Subgroup
 from relaxeq.layers.grid import FieldType, GridLayer, as_field
+from relaxeq.layers.learnable import LearnableSymmetry
 from relaxeq.layers.path_sum import PathSum
 from relaxeq.layers.polyphase import polyphase
 from relaxeq.paths import Bias, Frame, Path, Sparse, build_paths, spec_of_groups
@@ -17,7 +17,7 @@ from relaxeq.shapes import Matrix
 
 
 @final
-class RelaxedLayer(GridLayer):
+class RelaxedLayer(LearnableSymmetry, GridLayer):
     """y = Σ_paths W_path x + b: as much of each symmetry as the priors of its paths allow.
 
     `paths` maps each name of the spec to its path, with its own σ². With the less symmetric paths
@@ -87,22 +87,8 @@ class RelaxedLayer(GridLayer):
             )
         return self.paths.matrix(self.target.dim, self.source.dim)
 
-    def sample_prior_(self, generator: torch.Generator | None = None) -> "RelaxedLayer":
-        """Draw every path and the bias from its prior, in place; σ² = 0 gives exactly 0."""
-        self.paths.sample_prior_(generator)
-        if self.bias is not None:
-            self.bias.sample_prior_(generator)
-        return self
-
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """He's scale for ReLU networks, shared equally among the paths; the bias starts at 0."""
-        self.paths.reset_parameters(2.0**0.5, generator)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias.value)
-
     def extra_repr(self) -> str:
-        shown = f"{self.source} -> {self.target}, spec={self.spec!r}, stride={self.stride}"
-        return shown if self.prior == "anchors" else f"{shown}, prior={self.prior!r}"
+        return f"{super().extra_repr()}, stride={self.stride}"
 
 
 def _spec(source: Field, spec: str | None, groups: Iterable[object] | None) -> str:

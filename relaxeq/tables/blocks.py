@@ -29,8 +29,8 @@ class Block:
     @property
     def cells(self) -> int:
         """How many cells a whole table of these seeds has; `results` may hold fewer so far."""
-        each = self.runs[-1]["cells"] // len(self.runs[-1]["seeds"])
-        return each * len(self.seeds)
+        newest = self.runs[-1]
+        return len(self.seeds) * int(newest["cells"]) // len(newest["seeds"])
 
     @property
     def seeds(self) -> tuple[int, ...]:
