@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 import relaxeq as rq
 from relaxeq import groups
@@ -76,22 +75,6 @@ def test_deterministic_parameters_are_no_part_of_a_draw():
     torch.testing.assert_close(path.z1.detach(), before - 0.1)
 
 
-class Net(nn.Module):
-    def __init__(self, path):
-        super().__init__()
-        self.into = nn.Linear(3, torch.Size(path.in_shape).numel())
-        self.path = path
-        self.out = nn.Linear(torch.Size(path.out_shape).numel(), 3)
-
-    def forward(self, x):
-        hidden = torch.tanh(self.into(x)).view(len(x), *self.path.in_shape)
-        return self.out(torch.tanh(self.path(hidden)).flatten(1))
-
-
-def data(batches=2):
-    return [(torch.randn(4, 3), torch.tensor([0, 1, 2, 1])) for _ in range(batches)]
-
-
 def whole(planar):
     return planar.point_group.as_subgroup(planar.point_group)
 
@@ -119,9 +102,8 @@ PATHS = {
 
 @pytest.mark.parametrize("kind", ["exponential", "interpolating"])
 @pytest.mark.parametrize("make", PATHS.values(), ids=PATHS)
-def test_one_omega_has_its_exact_block(make, kind, float64):
-    net = Net(make(Sparse("lengthscales", basis=kind, omega=0.8)))
-    batches = data()
+def test_one_omega_has_its_exact_block(make, kind, around, batches):
+    net = around(make(Sparse("lengthscales", basis=kind, omega=0.8)))
     truth, found = rq.exact_ggn(net, batches), rq.kfac(net, batches)
     assert set(found) == set(truth)
     assert truth["path.omega"].item() > 0
@@ -130,14 +112,13 @@ def test_one_omega_has_its_exact_block(make, kind, float64):
 
 @pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize("name", ["S-FC", "S-CONV", "NS-CONV", "S-GCONV"])
-def test_recording_sees_every_derivative(name, pairs, float64):
+def test_recording_sees_every_derivative(name, pairs, around, batches):
     """Blocks summed from sites are the exact ones: ω(c', c) too, and those before and after it."""
     if pairs and name in ("NS-CONV", "S-GCONV"):
         pairs = False
-    net = Net(PATHS[name](Sparse("lengthscales", per_pair=pairs, learn_anchors=True)))
+    net = around(PATHS[name](Sparse("lengthscales", per_pair=pairs, learn_anchors=True)))
     with torch.no_grad():
         net.path.omega.add_(0.1 * torch.randn(net.path.omega.shape))
-    batches = data()
     truth = rq.exact_ggn(net, batches)
     found = estimate(net, batches, Pass(), "exact").blocks
     assert not any(name.startswith("path.z") for name in found)
@@ -146,11 +127,10 @@ def test_recording_sees_every_derivative(name, pairs, float64):
 
 
 @pytest.mark.parametrize("name", ["S-FC", "S-CONV"])
-def test_an_omega_per_pair_has_kronecker_blocks(name, float64):
+def test_an_omega_per_pair_has_kronecker_blocks(name, around, batches):
     """Per output channel A ⊗ G/(N S) with A of ∂y/∂ω, from explicit derivatives."""
-    net = Net(PATHS[name](Sparse("lengthscales", per_pair=True)))
-    batches = data(1)
-    block = rq.kfac(net, batches)["path.omega"]
+    net = around(PATHS[name](Sparse("lengthscales", per_pair=True)))
+    block = rq.kfac(net, batches[:1])["path.omega"]
     x = torch.tanh(net.into(batches[0][0])).view(4, *net.path.in_shape).detach()
 
     def of_omega(omega):
@@ -164,10 +144,10 @@ def test_an_omega_per_pair_has_kronecker_blocks(name, float64):
     assert block.scale == 1 / (4 * per_row.shape[2])
 
 
-def test_a_stationary_path_shows_no_omega(float64):
-    net = Net(PATHS["S-FC"](Sparse("lengthscales")))
+def test_a_stationary_path_shows_no_omega(around, batches):
+    net = around(PATHS["S-FC"](Sparse("lengthscales")))
     net.path.prior_variance = 0.0
-    truth, found = rq.exact_ggn(net, data()), rq.kfac(net, data())
+    truth, found = rq.exact_ggn(net, batches), rq.kfac(net, batches)
     assert not found["path.omega"].dense().any()
     assert not truth["path.omega"].any()
 

@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 import torch
-from torch import nn
 
 import relaxeq as rq
 from relaxeq import groups
@@ -152,31 +151,12 @@ def test_group_paths_commute(float64):
     assert path.symmetry == "D3"
 
 
-class Net(nn.Module):
-    """A path between others, so that its curvature has the inputs and gradients of depth."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.into = nn.Linear(3, torch.Size(path.in_shape).numel())
-        self.path = path
-        self.out = nn.Linear(torch.Size(path.out_shape).numel(), 3)
-
-    def forward(self, x):
-        hidden = torch.tanh(self.into(x)).view(len(x), *self.path.in_shape)
-        return self.out(torch.tanh(self.path(hidden)).flatten(1))
-
-
-def nets(path, twin):
+def nets(around, path, twin):
     copy_weights(path, twin)
-    sparse = Net(path)
-    dense = Net(twin)
+    sparse, dense = around(path), around(twin)
     dense.into.load_state_dict(sparse.into.state_dict())
     dense.out.load_state_dict(sparse.out.state_dict())
     return sparse, dense
-
-
-def data(batches=2):
-    return [(torch.randn(4, 3), torch.tensor([0, 1, 2, 1])) for _ in range(batches)]
 
 
 def projections(path):
@@ -197,11 +177,10 @@ ALL_TWINS = {name: lambda name=name: twins(name) for name in NAMES} | {
 
 
 @pytest.mark.parametrize("make", ALL_TWINS.values(), ids=ALL_TWINS)
-def test_curvature_follows_the_chain_rule(make, float64):
+def test_curvature_follows_the_chain_rule(make, around, batches):
     """H_u = (∂θ/∂u)ᵀ H_θ ∂θ/∂u for the exact matrix and for KFAC's (App. C.2)."""
     path, twin = make()
-    sparse, dense = nets(path, twin)
-    batches = data()
+    sparse, dense = nets(around, path, twin)
     exact, exact_dense = rq.exact_ggn(sparse, batches), rq.exact_ggn(dense, batches)
     found, found_dense = rq.kfac(sparse, batches), rq.kfac(dense, batches)
     for name, twin_name, slope in projections(path):
