@@ -28,6 +28,12 @@ def table(  # noqa: PLR0913  (an option each)
         str | None,
         typer.Option(help="Seeds, joined by commas, as in 0,1,2. [default: the preset's]"),
     ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Length of every training. [default: the preset's]")
+    ] = None,
+    train: Annotated[
+        int | None, typer.Option(min=1, help="Images to train on. [default: the preset's]")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, one thread each.")] = 2,
     device: Annotated[str, typer.Option(help="Where networks compute: cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder of all runs.")] = Path("runs"),
@@ -44,19 +50,24 @@ def table(  # noqa: PLR0913  (an option each)
     1 is the toy problem, 2 compares layers, 3 chooses among groups, 4 looks at what layers learned,
     7 compares filters of roto-translations; groups is a study of data with a known symmetry. Each
     network is trained in a folder below --out; a stopped table continues when it is called again.
-    Results merge into a .json and a .md below --results, other seeds beside earlier ones.
+    Results merge into a .json and a .md below --results: other seeds into the same table, other
+    data or lengths into a table beside it.
 
     \b
     Examples:
       relaxeq table 1 --preset smoke
       relaxeq table 1 --preset cpu --data mnist --root ../data --seeds 0,1,2
+      relaxeq table 4 --preset cpu --epochs 200 --train 4000
       relaxeq table 3 --preset paper --jobs 1 --json
     """
     if name not in TABLES:
         raise SpecError(f"{name!r} is no table: choose one of {', '.join(TABLES)}.")
     chosen = TABLES[name]
-    settings = replace(_settings(chosen, preset, data, root, seeds), device=device)
-    folder = out / chosen.stem / "_".join((preset, *settings.data))
+    settings = _settings(chosen, preset, data, root, seeds).resized(epochs, train)
+    settings = replace(settings, device=device)
+    sizes = {"epochs": epochs, "train": train}
+    changed = [f"{name}{value}" for name, value in sizes.items() if value is not None]
+    folder = out / chosen.stem / "_".join((preset, *settings.data, *changed))
     try:
         if finished:
             block = record_finished(chosen, preset, settings, folder, results)

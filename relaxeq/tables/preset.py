@@ -1,6 +1,6 @@
 """Presets: how large a table is run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from relaxeq.data import Fitted, ImageTask, Task, Transform
@@ -50,6 +50,12 @@ class Preset:
         """The paper's α at this scale, at least 1."""
         return max(1, round(paper * self.scale))
 
+    def resized(self, epochs: int | None = None, train: int | None = None) -> "Preset":
+        """The preset with other epochs, or images to train on; None keeps its own."""
+        others = tuple((name, _as_long(each, epochs)) for name, each in self.instead)
+        training = _as_long(self.training, epochs)
+        return replace(self, train=train or self.train, training=training, instead=others)
+
     def training_on(self, task: Task) -> Training:
         """How networks are trained on the task's source."""
         return dict(self.instead).get(task.source, self.training)
@@ -74,6 +80,10 @@ class Preset:
         values = {key: getattr(self, key) for key in ("size", "scale", "train", "test")}
         others = {name: training.record() for name, training in self.instead if name in self.data}
         return values | {"training": self.training.record()} | others
+
+
+def _as_long(training: Training, epochs: int | None) -> Training:
+    return replace(training, epochs=epochs or training.epochs)
 
 
 def paper(*data: str) -> Preset:

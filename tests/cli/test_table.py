@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,17 @@ def test_options_become_settings(call: Call, asked: Asked) -> None:
     assert (preset.data, preset.root, preset.seeds) == (("mnist", "cifar10"), "there", (0, 2))
     assert preset.device == "cuda"
     assert preset.training == TABLES["3"].preset("smoke").training
+
+
+def test_lengths_are_of_every_training_and_have_their_own_folder(call: Call, asked: Asked) -> None:
+    assert call("table", "3", "--preset", "paper", "--epochs", "7", "--train", "9")[0] == 0
+    ((table, _, preset, folder, *_),) = asked
+    before = table.preset("paper")
+    assert folder == Path("runs/table3/paper_mnist_cifar10_epochs7_train9")
+    assert preset.train == 9
+    for source, training in ((name, preset.training_on(preset.task(name))) for name in preset.data):
+        assert training == replace(before.training_on(before.task(source)), epochs=7)
+    assert replace(before, train=9).resized(epochs=7) == preset
 
 
 def test_without_options_the_preset_is_cpu_as_it_is(call: Call, asked: Asked) -> None:
