@@ -5,13 +5,14 @@ from relaxeq.curvature import KroneckerBlock, exact_ggn, kfac
 from relaxeq.evidence import LBFGS, Adam, MacKay
 from relaxeq.fields import Field
 from relaxeq.layers import Lift, OrientationPool, RelaxedLayer, RelaxedLinear
-from relaxeq.recipe import FitResult, Loaders, Options, fit
+from relaxeq.recipe import Chunks, FitResult, Loaders, Options, fit
 from relaxeq.report import Report, plot_sparse, summary
 from relaxeq.sites import Site, deterministic, register_sites, tap
 
 __all__ = [
     "LBFGS",
     "Adam",
+    "Chunks",
     "Field",
     "FitResult",
     "KroneckerBlock",

@@ -84,6 +84,11 @@ class AugmentedLoader:
         self._order = TensorLoader((places, self.labels), batch_size, seed)
 
     @property
+    def batch_size(self) -> int:
+        """Number of data points in a batch, but perhaps the last."""
+        return self._order.batch_size
+
+    @property
     def dataset_size(self) -> int:
         """Number of data points in one epoch."""
         return self._order.dataset_size

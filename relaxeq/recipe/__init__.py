@@ -7,6 +7,7 @@ from relaxeq.recipe.calibration import (
     normal_calibration,
 )
 from relaxeq.recipe.checkpoint import read_run
+from relaxeq.recipe.chunks import Chunks
 from relaxeq.recipe.fit import fit
 from relaxeq.recipe.hypergradient import EvidenceGradient, evidence_gradient
 from relaxeq.recipe.loaders import Loaders
@@ -17,6 +18,7 @@ from relaxeq.recipe.result import FitResult, LearnedPrior
 
 __all__ = [
     "Calibration",
+    "Chunks",
     "EvidenceGradient",
     "FitResult",
     "LearnedPrior",

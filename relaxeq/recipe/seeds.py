@@ -6,6 +6,8 @@ from typing import final
 
 import torch
 
+from relaxeq.recipe.chunks import Chunks
+
 STRIDE = 1_000_003
 """More than the epochs of any run, so that runs of different seeds share no epoch."""
 
@@ -13,6 +15,13 @@ STRIDE = 1_000_003
 def epoch_seed(seed: int, epoch: int) -> int:
     """The number that seeds an epoch of a run."""
     return seed * STRIDE + epoch
+
+
+def _parts(loader: object) -> tuple[object, object]:
+    """A loader and its sampler, from under `Chunks`."""
+    while isinstance(loader, Chunks):
+        loader = loader.loader
+    return loader, getattr(loader, "sampler", None)
 
 
 @final
@@ -25,7 +34,7 @@ class Randomness:
 
     def __init__(self, loaders: Sequence[object], seed: int) -> None:
         self.seed = seed
-        self._parts = [p for one in loaders for p in (one, getattr(one, "sampler", None))]
+        self._parts = [part for one in loaders for part in _parts(one)]
         found = [getattr(part, "generator", None) for part in self._parts]
         own = [g for g in found if isinstance(g, torch.Generator)]
         self._generators = [(g, g.initial_seed(), g.get_state()) for g in own]
