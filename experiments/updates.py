@@ -2,19 +2,22 @@
 
     .venv/bin/python experiments/updates.py
 
-trains the demo's F-FC+CONV network with each update of the prior precisions, then with curvature
-from a part of the data, all judged at the end by exact-Fisher KFAC on all data. At the weights of
-the default it also takes each cheaper evidence five times. Writes experiments/results/updates.json
-and updates.md.
+trains the demo's F-FC+CONV network over seeds with each update of the prior precisions, then with
+curvature from a part of the data, all judged at the end by exact-Fisher KFAC on all data. "Settled"
+is the evidence of the same weights under the precisions that are best for them: the difference says
+how far the precisions were from where they go. At the weights of the default (seed 0) it also takes
+each cheaper evidence five times. Finished trainings stay in runs/updates. Writes
+experiments/results/updates.json and updates.md.
 """
 
+import json
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -28,14 +31,18 @@ from relaxeq.evidence import log_marginal_likelihood
 from relaxeq.recipe import FitResult
 from relaxeq.recipe.priors import prior_groups, terms_of
 from relaxeq.report import markdown_table, run_facts, save_record
+from relaxeq.study import check_settings, figure_of
 
-UPDATES = {
-    "Adam(lr=0.1, steps=20), the default": {},
+DEFAULT = "Adam(lr=0.1, steps=20), the default"
+RUNS = {
+    DEFAULT: {},
+    "the default, every 2 epochs": {"update_every": 2},
     "Adam(lr=0.1, steps=1), App. F.6": {"update": rq.Adam(0.1, 1)},
     "MacKay(damping=0.5, steps=3)": {"update": rq.MacKay()},
     "MacKay(damping=1, steps=1)": {"update": rq.MacKay(1.0, 1)},
-    "LBFGS(damping=0.5)": {"update": rq.LBFGS()},
+    "MacKay(damping=1, steps=1), burn_in=30": {"update": rq.MacKay(1.0, 1), "burn_in": 30},
     "LBFGS(damping=1)": {"update": rq.LBFGS(1.0)},
+    "the default, Subset(256)": {"curvature": Subset(256)},
 }
 CHEAPER = {
     "Subset(64)": Subset(64),
@@ -44,13 +51,7 @@ CHEAPER = {
     "Bound(4, 8)": Bound(4, 8),
     "Bound(16, 8)": Bound(16, 8),
 }
-TRAINED = ("Subset(256)", "Bound(4, 8)")
-RUNS = UPDATES | {f"default, {name}": {"curvature": CHEAPER[name]} for name in TRAINED}
 NEAR = 0.05
-
-
-# The demo's F-FC+CONV network and tasks, smaller: half its width, two thirds of its data.
-CONFIG = DemoConfig(alpha=2, epochs=40, train=1000, specs=("F-FC+CONV",), objectives=("laplace",))
 
 
 @dataclass(frozen=True)
@@ -59,42 +60,76 @@ class Outcome:
 
     task: str
     how: str
+    seed: int
     evidence: float
+    settled: float
     near: int
     seconds: float
     accuracy: float
+    nll: float
     types: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def trained(config: DemoConfig, task: str, how: str, changes: dict) -> tuple[Outcome, FitResult]:
-    run = Run(task, *config.specs, *config.objectives, *config.seeds)
-    torch.manual_seed(run.seed)
-    train, test = toy_task(task, config.train, config.test, run.seed)
+@dataclass(frozen=True)
+class Work:
+    """One training of the study, in a process of its own."""
+
+    config: DemoConfig
+    task: str
+    seed: int
+    number: int
+    """Which of RUNS."""
+
+    @property
+    def how(self) -> str:
+        return list(RUNS)[self.number]
+
+    def file(self, out: Path) -> Path:
+        return out / f"{self.task}_seed{self.seed}_{self.number}.json"
+
+
+def trained(work: Work) -> tuple[Outcome, FitResult]:
+    config, task, seed = work.config, work.task, work.seed
+    run = Run(task, "F-FC+CONV", "laplace", seed)
+    torch.manual_seed(seed)
+    train, test = toy_task(task, config.train, config.test, seed)
     net = rq.models.PaperNet(run.spec, 1, CLASSES[task], config.alpha, (16, 16))
-    options = replace(config.options(run), final_curvature="kfac", **changes)
+    options = replace(config.options(run), final_curvature="kfac", **RUNS[work.how])
     begin = time.process_time()
-    loaders = TensorLoader(train, config.batch, seed=run.seed), TensorLoader(test, 297)
+    loaders = TensorLoader(train, config.batch, seed=seed), TensorLoader(test, config.test)
     result = rq.fit(net, *loaders, config.epochs, run.objective, options)
     seconds = time.process_time() - begin
     trace = [(row["epoch"], row["evidence"]) for row in result.history if "evidence" in row]
     report = rq.summary(result)
     outcome = Outcome(
         task,
-        how,
+        work.how,
+        seed,
         evidence=result.evidence,
+        settled=settled(result, loaders[0]),
         near=next(epoch for epoch, value in trace if abs(value - trace[-1][1]) < NEAR),
         seconds=seconds,
         accuracy=result.metrics["test_accuracy"],
+        nll=result.metrics["test_nll"],
         types=tuple({row.name: row.layer_type for row in report.rows}.values()),
         warnings=report.warnings,
     )
     return outcome, result
 
 
+def settled(result: FitResult, loader: TensorLoader) -> float:
+    """Evidence per datum of the same weights under the precisions that are best for them."""
+    found = estimate(result.net.eval(), loader, Pass())
+    terms = terms_of(result.net, prior_groups(result.net), found.blocks)
+    alphas = {prior.name: prior.precision for prior in result.priors}
+    best, _ = rq.LBFGS(1.0).step(terms, alphas, {})
+    return log_marginal_likelihood(found.log_likelihood, terms, best) / found.count
+
+
 def lost(config: DemoConfig, task: str, result: FitResult) -> list[dict[str, float | str]]:
     """Each cheaper evidence at the same weights, five draws: nats per datum beyond all data's."""
-    loader = TensorLoader(toy_task(task, train=config.train)[0], config.batch)
+    loader = TensorLoader(toy_task(task, config.train, config.test, 0)[0], config.batch)
     groups = prior_groups(result.net)
     alphas = {prior.name: prior.precision for prior in result.priors}
 
@@ -124,50 +159,68 @@ def lost(config: DemoConfig, task: str, result: FitResult) -> list[dict[str, flo
     return rows
 
 
-def tables(outcomes: list[Outcome], losses: list[dict]) -> str:
-    first = [
-        [o.task, o.how, f"{o.evidence:.3f}", str(o.near), f"{o.seconds:.0f}"]
-        + [f"{100 * o.accuracy:.1f} %", " ".join(o.types)]
-        for o in outcomes
-    ]
-    head = ["task", "precisions by", "log evidence (nats per datum)", f"epoch within {NEAR} of end"]
-    head += ["CPU seconds", "test accuracy", "layer types"]
+def tables(outcomes: list[Outcome], losses: list[dict[str, Any]]) -> str:
+    kinds = dict.fromkeys((o.task, o.how) for o in outcomes)
+    first = [means([o for o in outcomes if (o.task, o.how) == kind]) for kind in kinds]
+    head = ["task", "precisions by", "log evidence (nats per datum)", "settled"]
+    head += [f"epoch within {NEAR} of end", "CPU seconds", "test accuracy (%)"]
+    head += ["test NLL (nats)", "layer types, per seed"]
     second = [
         [row["task"], row["flavour"], f"{row['gap']:+.3f}", f"{row['std']:.3f}"]
         + [f"{row['gamma']:.2f}", f"{row['seconds']:.2f}"]
         for row in losses
     ]
-    names = [
-        "task",
-        "curvature",
-        "mean Δ log evidence (nats per datum)",
-        "std",
-        "γ / γ of all data",
-    ]
-    title = "\n\nAt the weights of the default, against exact-Fisher KFAC on all data:\n\n"
-    text = markdown_table(head, first, left=2) + title
-    return text + markdown_table([*names, "CPU seconds"], second, left=2) + "\n"
+    names = ["task", "curvature", "mean Δ log evidence (nats per datum)", "std"]
+    names += ["γ / γ of all data", "CPU seconds"]
+    title = "\n\nAt the weights of the default, seed 0, against exact-Fisher KFAC on all data:\n\n"
+    text = markdown_table(head, first, left=2)
+    legend = "\n\nLayer types: C for CONV, F for F-FC, first layer first.\n"
+    return text + legend + title + markdown_table(names, second, left=2) + "\n"
 
 
-def measured(config: DemoConfig, task: str, how: str) -> tuple[Outcome, list[dict]]:
+def means(group: list[Outcome]) -> list[str]:
+    """Means and deviations over the seeds of one way on one task."""
+
+    def over(name: str, digits: int, factor: float = 1.0) -> str:
+        return figure_of([factor * getattr(o, name) for o in group]).text(digits, len(group) > 1)
+
+    types = " ".join("".join(kind[0] for kind in o.types) for o in group)
+    numbers = [over("evidence", 2), over("settled", 2), over("near", 0), over("seconds", 0)]
+    return [group[0].task, group[0].how, *numbers, over("accuracy", 1, 100), over("nll", 3), types]
+
+
+def measured(work: Work, out: Path) -> dict[str, Any]:
+    """What one training came to, from its file if it is finished."""
     torch.set_num_threads(1)
-    outcome, result = trained(config, task, how, RUNS[how])
-    return outcome, lost(config, task, result) if how == next(iter(UPDATES)) else []
+    file = work.file(out)
+    if not file.exists():
+        outcome, result = trained(work)
+        first = work.how == DEFAULT and work.seed == 0
+        losses = lost(work.config, work.task, result) if first else []
+        file.write_text(json.dumps({"outcome": asdict(outcome), "losses": losses}), "utf-8")
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return found
 
 
 def main(
+    seeds: Annotated[int, typer.Option(min=1, help="How many, counted from 0.")] = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder of finished trainings.")] = Path("runs/updates"),
     results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
         "experiments/results"
     ),
-    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
 ) -> None:
-    runs = [(CONFIG, task, how) for task in CONFIG.tasks for how in RUNS]
+    config = DemoConfig()
+    check_settings(config.record() | {"runs": list(RUNS)}, out / "settings.json", "out")
+    order = [(s, t, n) for s in range(seeds) for t in config.tasks for n in range(len(RUNS))]
+    works = [Work(config, task, seed, number) for seed, task, number in order]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        found = list(pool.map(measured, *zip(*runs, strict=True)))
-    outcomes = [outcome for outcome, _ in found]
-    losses = [row for _, rows in found for row in rows]
+        found = list(pool.map(measured, works, [out] * len(works)))
+    outcomes = [Outcome(**each["outcome"]) for each in found]
+    losses = [row for each in found for row in each["losses"]]
     data = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)"
-    facts = run_facts(data, asdict(CONFIG) | {"threads per training": 1})
+    settings = config.record() | {"spec": "F-FC+CONV", "seeds": list(range(seeds))}
+    facts = run_facts(data, settings | {"threads per training": 1})
     values = {"outcomes": [asdict(o) for o in outcomes], "losses": losses}
     stem, title = results / "updates", "Updates of precisions, and cheaper evidence"
     print(save_record(stem, title, facts, tables(outcomes, losses), values))
