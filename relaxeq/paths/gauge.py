@@ -1,5 +1,6 @@
-"""The scale gauge of factored paths: (θ1·c, θ2/c) is the same map under another prior density."""
+"""The scale gauge of paths in factors: (θ1·c, θ2/c) is the same map under another prior density."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -24,8 +25,34 @@ def balance_pairs_(first: Tensor, second: Tensor) -> None:
     if not (first.requires_grad and second.requires_grad):
         return
     norms = [factor.flatten(2).norm(dim=2, keepdim=True) for factor in (first, second)]
-    scale = (norms[1] / norms[0]).sqrt()
-    scale = torch.where((norms[0] > 0) & (norms[1] > 0) & scale.isfinite(), scale, 1.0)
-    scale = torch.where(scale > 0, scale, 1.0)
+    scale = _scale(*norms)
     first.mul_(scale)
     second.div_(scale)
+
+
+@torch.no_grad()
+def balance_channels_(writing: Sequence[Tensor], reading: Tensor) -> None:
+    """Equal norms of all that writes a channel and of what reads it, (channel, …) each.
+
+    (w·s, b·s, r/s) is the same map for any s per channel, and its norm least where ‖w‖² + ‖b‖² =
+    ‖r‖². A channel that nothing writes, or nothing reads, stays.
+    """
+    norms = [
+        torch.cat([tensor.flatten(1) for tensor in side], 1).norm(dim=1)
+        for side in (writing, [reading])
+    ]
+    scale = _scale(*norms)
+    for tensor in writing:
+        tensor.mul_(_along(scale, tensor))
+    reading.div_(_along(scale, reading))
+
+
+def _scale(first: Tensor, second: Tensor) -> Tensor:
+    """The c that makes two norms equal, first·c and second/c; 1 where there is none."""
+    scale = (second / first).sqrt()
+    usable = scale.isfinite() & (scale > 0)
+    return torch.where(usable, scale, 1.0)
+
+
+def _along(scale: Tensor, tensor: Tensor) -> Tensor:
+    return scale.view(-1, *[1] * (tensor.ndim - 1))
