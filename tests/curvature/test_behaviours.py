@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from relaxeq import Field, RelaxedLayer, deterministic, exact_ggn, groups, kfac
-from relaxeq.curvature import FLAVOURS, Pass, Posterior, estimate
+from relaxeq.curvature import FLAVOURS, Pass, estimate
 from relaxeq.errors import EvidenceWarning, SiteError
 from relaxeq.likelihoods import Bernoulli, Gaussian, Poisson
 
@@ -136,55 +136,6 @@ def test_weights_before_a_normalisation_have_no_scale():
             net[0].weight.data *= 10
     torch.testing.assert_close(*outputs, atol=1e-3, rtol=1e-3)
     assert traces[0] == pytest.approx(100 * traces[1], rel=1e-2)
-
-
-class Autocast(nn.Module):
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x):
-        with torch.autocast("cpu", torch.bfloat16):
-            return self.inner(x)
-
-
-def small():
-    torch.manual_seed(2)
-    conv = nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular")
-    return nn.Sequential(conv, nn.Tanh(), nn.Flatten(), nn.Linear(36, 3))
-
-
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("where", ["inside", "outside"])
-def test_mixed_precision_sums_in_float32(flavour, where):
-    """A forward pass in bfloat16 rounds activations (8 bits), but no sum over 300 data does."""
-    x, y = data(1, 3, 3, count=300)
-    x = x + 2.0  # sums that bfloat16 would stall at 256 times an addend
-    plain = small()
-    truth = estimate(plain, [(x, y)], Pass(), flavour).blocks
-    if where == "inside":
-        found = estimate(Autocast(plain), [(x, y)], Pass(), flavour).blocks
-        found = {name.removeprefix("inner."): block for name, block in found.items()}
-    else:
-        with torch.autocast("cpu", torch.bfloat16):
-            found = estimate(plain, [(x, y)], Pass(), flavour).blocks
-    for name, block in found.items():
-        assert block.dense().dtype != torch.bfloat16
-        assert float(block.trace()) == pytest.approx(float(truth[name].trace()), rel=0.02)
-    assert all(parameter.dtype == torch.float32 for parameter in plain.parameters())
-
-
-def test_predictions_in_mixed_precision():
-    x, y = data(1, 3, 3, count=30)
-    plain = small()
-    blocks = kfac(plain, [(x, y)])
-    alphas = dict.fromkeys(blocks, 1.0)
-    net = Autocast(plain)
-    named = {f"inner.{name}": block for name, block in blocks.items()}
-    outputs, cover = Posterior(net, named, {f"inner.{k}": 1.0 for k in alphas}).covariance(x)
-    truth = Posterior(plain, blocks, alphas).covariance(x)
-    assert cover.dtype == outputs.dtype == torch.float32
-    torch.testing.assert_close(cover, truth[1], atol=0.02, rtol=0.05)
 
 
 class Checkpointed(nn.Module):
