@@ -8,7 +8,7 @@ also shifted at random over the whole 16×16 torus (256 places). The same networ
 marginal likelihood, and experiments/results/all_shifts.{json,md} hold what its layers kept.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +17,10 @@ import typer
 from torch import Tensor
 
 import relaxeq as rq
-from relaxeq.data import TensorLoader, toy_task
-from relaxeq.demo import PRESETS, DemoConfig, Run
+from relaxeq.data import TensorLoader, ToyTask
+from relaxeq.demo import PRESETS
 from relaxeq.report import markdown_table, run_facts, save_record
+from relaxeq.tables import Preset
 
 
 def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -29,16 +30,18 @@ def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.stack(rolled)
 
 
-def learned(config: DemoConfig, seed: int) -> rq.Report:
-    train, test = toy_task("digit", config.train, config.test, seed)
+def learned(preset: Preset, seed: int) -> rq.Report:
+    sets = ToyTask("digit", preset.train, preset.test).load(seed)
     draws = torch.Generator().manual_seed(seed)
-    x, y = shifted(train.tensors[0], draws), train.tensors[1]
+    (x, y), (x_test, y_test) = sets.train.tensors, sets.test.tensors
+    x = shifted(x, draws)
     torch.manual_seed(seed)
-    net = rq.models.PaperNet("F-FC+CONV", 1, 10, config.alpha, (16, 16))
-    options = replace(config.options(Run("digit", "F-FC+CONV", "laplace", seed)), progress=True)
-    held_out = TensorLoader((shifted(test.tensors[0], draws), test.tensors[1]), 512)
-    loader = TensorLoader((x, y), config.batch, seed=seed)
-    return rq.summary(rq.fit(net, loader, held_out, config.epochs, options=options))
+    net = rq.models.PaperNet("F-FC+CONV", 1, sets.outputs, preset.alpha(10), sets.size)
+    held_out = TensorLoader((shifted(x_test, draws), y_test), 512)
+    training = preset.training
+    loader = TensorLoader((x, y), training.batch, seed=seed)
+    options = training.options(seed, progress=True)
+    return rq.summary(rq.fit(net, loader, held_out, training.epochs, options=options))
 
 
 def main(
@@ -49,10 +52,10 @@ def main(
     ),
 ) -> None:
     torch.set_num_threads(1)
-    config = PRESETS[preset]
-    reports = [learned(config, seed) for seed in range(seeds)]
+    settings = PRESETS[preset]
+    reports = [learned(settings, seed) for seed in range(seeds)]
     data = "UCI digits, 8×8 on 16×16 tori, every image shifted at random"
-    facts = run_facts(data, config.record() | {"seeds": list(range(seeds))})
+    facts = run_facts(data, settings.record() | {"seeds": list(range(seeds))})
     rows = [[asdict(row) for row in report.rows] for report in reports]
     accuracies = [report.test_accuracy or 0.0 for report in reports]
     shares = [[row.share for row in report.rows if row.path == "CONV"] for report in reports]

@@ -28,11 +28,11 @@ def main(
         "experiments/results"
     ),
 ) -> None:
-    config = replace(PRESETS[preset], seeds=tuple(range(seeds)))
-    found = run_demo(config, out, jobs)
-    facts = run_facts(DATA, found.config.record() | {"seeds": list(range(seeds)), "jobs": jobs})
+    settings = replace(PRESETS[preset], seeds=tuple(range(seeds)))
+    found = run_demo(settings, out, jobs)
+    facts = run_facts(DATA, settings.record() | {"seeds": list(range(seeds)), "jobs": jobs})
     stem, title = results / "demo", "The demo over seeds, mean ± standard deviation"
-    save_record(stem, title, facts, markdown(found), table1_record(found))
+    save_record(stem, title, facts, markdown(found), table1_record(settings, found))
     raise typer.Exit(int(not all(claim.holds for claim in claims(found))))
 
 

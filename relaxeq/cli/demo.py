@@ -36,15 +36,13 @@ def demo(
     """
     if preset not in PRESETS:
         raise SpecError(f"--preset {preset} must be one of {', '.join(PRESETS)}.")
-    config = replace(PRESETS[preset], seeds=(seed,))
-    if epochs is not None:
-        config = replace(config, epochs=epochs)
+    settings = replace(PRESETS[preset], seeds=(seed,)).resized(epochs)
     try:
-        results = run_demo(config, out, jobs)
+        results = run_demo(settings, out, jobs)
     except KeyboardInterrupt:
         typer.echo("\nStopped; the same command continues where it was.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        typer.echo(to_json(table1_record(results)), nl=False)
+        typer.echo(to_json(table1_record(settings, results)), nl=False)
     else:
         wide_console().print(terminal(results))

@@ -30,7 +30,7 @@ def report(
 
     \b
     Examples:
-      relaxeq report runs/demo/digit_f-fc+conv_laplace_seed0
+      relaxeq report runs/demo/f-fc+conv_digit_laplace_seed0
       relaxeq report runs/mine --plot layers.png
       relaxeq report runs/mine --html
       relaxeq report runs/mine --json

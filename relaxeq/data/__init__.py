@@ -4,7 +4,7 @@ from relaxeq.data.augment import Augmentation, AugmentedLoader, Flips, Shifts
 from relaxeq.data.digits import load_digits
 from relaxeq.data.loader import TensorLoader
 from relaxeq.data.sources import SOURCES, load_images
-from relaxeq.data.tasks import ImageTask, Sets, Task
+from relaxeq.data.tasks import ImageTask, Sets, Task, ToyTask
 from relaxeq.data.tensor_file import TensorFile
 from relaxeq.data.toy import CLASSES, quadrants, toy_task
 from relaxeq.data.transforms import Fitted, InQuadrant, Rotated, Transform, Translated
@@ -24,6 +24,7 @@ __all__ = [
     "Task",
     "TensorFile",
     "TensorLoader",
+    "ToyTask",
     "Transform",
     "Translated",
     "load_digits",

@@ -11,6 +11,8 @@ from torch.utils.data import TensorDataset
 
 from relaxeq.data.draws import generator
 from relaxeq.data.sources import CLASSES, Pair, load_images
+from relaxeq.data.toy import CLASSES as TOY_CLASSES
+from relaxeq.data.toy import toy_task
 from relaxeq.data.transforms import Transform
 from relaxeq.errors import DataError
 
@@ -87,6 +89,29 @@ class ImageTask(Task):
             f"{used[0]:,} to train and {used[1]:,} to test on, of {self.source} with "
             f"{whole[0]:,} and {whole[1]:,}{changes}"
         )
+
+
+@final
+@dataclass(frozen=True)
+class ToyTask(Task):
+    """`toy_task` as a value: embedded digits in quadrants of 16×16, None for as many as it has."""
+
+    task: str = "digit"
+    train: int | None = None
+    test: int | None = None
+    source: str = field(default="digits", init=False, repr=False)
+
+    def load(self, seed: int = 0) -> Sets:
+        counts = {"train": self.train, "test": self.test}
+        given = {name: count for name, count in counts.items() if count is not None}
+        train, test = toy_task(self.task, seed=seed, **given)
+        black = float(train.tensors[0].min())  # most pixels are empty
+        return Sets(train, test, TOY_CLASSES[self.task], (black,))
+
+    def describe(self) -> str:
+        sets = self.load()
+        counts = [len(part) for part in (sets.train, sets.test) if part is not None]
+        return f"{counts[0]:,} to train and {counts[1]:,} to test on, UCI digits, {self.task}"
 
 
 @lru_cache(maxsize=2)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
-from relaxeq.demo.config import OBJECTIVES, SPECS, TASKS
-from relaxeq.demo.results import Results
 from relaxeq.study import ACCURACY, EVIDENCE, Claim
+from relaxeq.tables import Results
 
+TASKS = ("digit", "digit+quadrant")
+LEARNED = "F-FC+CONV"
+PARENTS = ("F-FC", "CONV")
+SPECS = (*PARENTS, LEARNED)
 POINTS = 2.0
 """How far below its better parent the learned model may stay, in points of accuracy."""
 BLIND = 40.0
@@ -13,45 +16,46 @@ BLIND = 40.0
 
 
 def claims(results: Results) -> tuple[Claim, ...]:
-    """The claims, judged by means over seeds; none when the config left out what they compare."""
-    config = results.config
-    complete = all(
-        set(wanted) <= set(given)
-        for wanted, given in (
-            (TASKS, config.tasks),
-            (SPECS, config.specs),
-            (OBJECTIVES, config.objectives),
-        )
-    )
-    if not complete:
-        return ()
-    return (*_accuracies(results), _blind(results), *_types(results), *_evidence(results))
+    """The claims, judged by means over seeds; none of what was not trained."""
+    judges = (_accuracies, _blind, _types, _evidence)
+    return tuple(claim for judge in judges for claim in judge(results))
+
+
+def _means(results: Results, measure: str, task: str, specs: tuple[str, ...]) -> dict[str, float]:
+    """The means of networks trained by the evidence, empty unless all are there."""
+    found = {spec: results.mean(measure, (spec, task, "laplace")) for spec in specs}
+    means = {spec: mean for spec, mean in found.items() if mean is not None}
+    return means if len(means) == len(specs) else {}
 
 
 def _accuracies(results: Results) -> Iterator[Claim]:
     for task in TASKS:
-        mean = {spec: results.figure(ACCURACY, task, spec, "laplace").mean for spec in SPECS}
-        learned = mean["F-FC+CONV"]
-        parent = max(("F-FC", "CONV"), key=mean.__getitem__)
+        if mean := _means(results, ACCURACY, task, SPECS):
+            parent = max(PARENTS, key=mean.__getitem__)
+            text = (
+                f"{task}: learned {LEARNED} reaches {mean[LEARNED]:.1f} %, within {POINTS:g} "
+                f"points of the better parent, {parent} with {mean[parent]:.1f} %"
+            )
+            yield Claim(text, mean[LEARNED] >= mean[parent] - POINTS)
+
+
+def _blind(results: Results) -> Iterator[Claim]:
+    keys = [("CONV", TASKS[1], objective) for objective in results.objectives]
+    means = [results.mean(ACCURACY, key) for key in keys]
+    best = max((mean for mean in means if mean is not None), default=None)
+    if best is not None:
         text = (
-            f"{task}: learned F-FC+CONV reaches {learned:.1f} %, within {POINTS:g} points of the "
-            f"better parent, {parent} with {mean[parent]:.1f} %"
+            f"{TASKS[1]}: CONV fails, with {best:.1f} % at most, since it cannot see the quadrant"
         )
-        yield Claim(text, learned >= mean[parent] - POINTS)
-
-
-def _blind(results: Results) -> Claim:
-    figures = [results.figure(ACCURACY, TASKS[1], "CONV", objective) for objective in OBJECTIVES]
-    best = max(figure.mean for figure in figures)
-    return Claim(
-        f"{TASKS[1]}: CONV fails, with {best:.1f} % at most, since it cannot see the quadrant",
-        best < BLIND,
-    )
+        yield Claim(text, best < BLIND)
 
 
 def _types(results: Results) -> Iterator[Claim]:
     for task in TASKS:
-        shares = [figure.mean for figure in results.shares(task, "CONV")]
+        key = (LEARNED, task, "laplace")
+        if not results.cell(key):
+            continue
+        shares = [figure.mean for figure in results.shares(key, "CONV")]
         count, total = sum(share > 0.5 for share in shares), len(shares)
         if task == TASKS[0]:
             text = f"{task}: the learned layers turn convolutional, {count} of {total}"
@@ -63,6 +67,6 @@ def _types(results: Results) -> Iterator[Claim]:
 
 def _evidence(results: Results) -> Iterator[Claim]:
     for task, right, wrong in ((TASKS[0], "CONV", "F-FC"), (TASKS[1], "F-FC", "CONV")):
-        means = [results.figure(EVIDENCE, task, spec, "laplace").mean for spec in (right, wrong)]
-        text = f"{task}: the evidence prefers {right} ({means[0]:.3f}) to {wrong} ({means[1]:.3f})"
-        yield Claim(text, means[0] > means[1])
+        if mean := _means(results, EVIDENCE, task, PARENTS):
+            shown = f"prefers {right} ({mean[right]:.3f}) to {wrong} ({mean[wrong]:.3f})"
+            yield Claim(f"{task}: the evidence {shown}", mean[right] > mean[wrong])

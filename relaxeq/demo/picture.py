@@ -4,9 +4,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from relaxeq.data import toy_task
-from relaxeq.demo.results import Results
 from relaxeq.report import FAINT, INK, add_legend, colours, draw_precisions, draw_shares
 from relaxeq.study import ACCURACY, SHOWN
+from relaxeq.tables import Results
 
 QUADRANTS = ("upper left", "upper right", "lower left", "lower right")
 SUM = "#555555"
@@ -16,17 +16,17 @@ HEIGHT = 0.8
 
 def results_figure(results: Results) -> Figure:
     """One row per task: example, accuracies, shares and precisions of the first seed's network."""
-    tasks = results.config.tasks
+    tasks = results.columns
     figure = Figure(figsize=(13.5, 0.6 + 3.9 * len(tasks)), layout="constrained")
     grid = figure.subplots(len(tasks), 4, squeeze=False, width_ratios=(0.8, 1.35, 2.0, 1.25))
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
     hues: dict[str, str] = {}
     for row, task in zip(grid, tasks, strict=True):
-        draw_example(row[0], task, results.config.seeds[0])
+        draw_example(row[0], task, results.seeds[0])
         draw_accuracies(row[1], results, task)
-        learned = results.learned(task)
+        learned = [key for key in results.learned() if key[1] == task]
         if learned:
-            rows = learned[0].report.rows
+            rows = results.cell(learned[0])[0].report.rows
             hues = colours(found.path for found in rows)
             draw_shares(row[2], rows, hues)
             draw_precisions(row[3], rows, hues)
@@ -55,11 +55,13 @@ def draw_example(axes: Axes, task: str, seed: int) -> None:
 
 def draw_accuracies(axes: Axes, results: Results, task: str) -> None:
     """A pair of bars per spec: MAP light, Laplace full."""
-    specs, objectives = results.config.specs, results.config.objectives
+    specs, objectives = results.rows, results.objectives
     thick = HEIGHT / len(objectives)
     for number, spec in enumerate(specs):
         for place, objective in enumerate(objectives):
-            figure = results.figure(ACCURACY, task, spec, objective)
+            figure = results.figure(ACCURACY, (spec, task, objective))
+            if figure is None:
+                continue
             y = number + thick * (place + 0.5) - HEIGHT / 2
             error = figure.std or None
             strong = place + 1 == len(objectives)

@@ -8,38 +8,36 @@ from rich.table import Table
 from rich.text import Text
 
 from relaxeq.demo.claims import claims
-from relaxeq.demo.results import Results
+from relaxeq.demo.problem import TOY
 from relaxeq.report import markdown_table
 from relaxeq.study import MEASURES, SHOWN, claims_list, claims_markdown
+from relaxeq.tables import Results, layers
 
 
 def columns(results: Results) -> list[tuple[str, str]]:
     """(objective, spec) of each column."""
-    config = results.config
-    return [(objective, spec) for objective in config.objectives for spec in config.specs]
+    return [(objective, spec) for objective in results.objectives for spec in results.rows]
 
 
 def sections(results: Results) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
     """Each measure with its rows: the task, then one text per column."""
-    several = len(results.config.seeds) > 1
     for measure in MEASURES:
-        digits = 1 if "%" in measure else 2 if several else 3
-        rows = [
-            (
-                task,
-                *(
-                    results.figure(measure, task, spec, objective).text(digits, several)
-                    for objective, spec in columns(results)
-                ),
-            )
-            for task in results.config.tasks
-        ]
-        yield measure, rows
-    yield "parameters", [_sizes(results, task) for task in results.config.tasks]
+        yield measure, [(task, *_texts(results, measure, task)) for task in results.columns]
+    yield "parameters", [(task, *_sizes(results, task)) for task in results.columns]
 
 
-def _sizes(results: Results, task: str) -> tuple[str, ...]:
-    return task, *(f"{results.size(task, spec):,}" for _, spec in columns(results))
+def _texts(results: Results, measure: str, task: str) -> Iterator[str]:
+    several = len(results.seeds) > 1
+    digits = 1 if "%" in measure else 2 if several else 3
+    for objective, spec in columns(results):
+        figure = results.figure(measure, (spec, task, objective))
+        yield "" if figure is None else figure.text(digits, several)
+
+
+def _sizes(results: Results, task: str) -> Iterator[str]:
+    for _, spec in columns(results):
+        size = results.parameters(spec, task)
+        yield "" if size is None else f"{size:,}"
 
 
 def terminal(results: Results) -> RenderableType:
@@ -61,22 +59,5 @@ def markdown(results: Results) -> str:
     lines = [
         (f"{task}: {title}", *cells) for title, rows in sections(results) for task, *cells in rows
     ]
-    parts = [markdown_table(head, lines), *_shares_tables(results)]
-    return "\n\n".join([*parts, claims_markdown(claims(results))]).rstrip() + "\n"
-
-
-def _shares_tables(results: Results) -> Iterator[str]:
-    several = len(results.config.seeds) > 1
-    for task in results.config.tasks:
-        learned = results.learned(task)
-        paths = list(dict.fromkeys(row.path for outcome in learned for row in outcome.report.rows))
-        figures = {path: results.shares(task, path) for path in paths}
-        rows = [
-            (
-                f"{layer}",
-                *(figures[path][layer].percent.text(1, several) for path in paths),
-            )
-            for layer in range(len(next(iter(figures.values()), [])))
-        ]
-        if rows:
-            yield markdown_table([f"{task}: layer", *(f"{path} (%)" for path in paths)], rows)
+    parts = [markdown_table(head, lines), layers(TOY, results), claims_markdown(claims(results))]
+    return "\n\n".join(part for part in parts if part).rstrip() + "\n"

@@ -4,8 +4,9 @@ from relaxeq.tables.blocks import Block, read_blocks
 from relaxeq.tables.group_study import GROUP_STUDY
 from relaxeq.tables.page import page, terminal
 from relaxeq.tables.preset import Preset
-from relaxeq.tables.program import record_finished, run_table, save_block
-from relaxeq.tables.results import Entry, Results
+from relaxeq.tables.program import record_finished, run_table, save_block, train_table
+from relaxeq.tables.results import Entry, Key, Results, entry_of
+from relaxeq.tables.sections import layers
 from relaxeq.tables.table import Table
 from relaxeq.tables.table1 import TABLE1
 from relaxeq.tables.table2 import TABLE2
@@ -19,13 +20,17 @@ __all__ = [
     "TABLES",
     "Block",
     "Entry",
+    "Key",
     "Preset",
     "Results",
     "Table",
+    "entry_of",
+    "layers",
     "page",
     "read_blocks",
     "record_finished",
     "run_table",
     "save_block",
     "terminal",
+    "train_table",
 ]

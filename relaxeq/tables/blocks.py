@@ -30,12 +30,7 @@ class Block:
     def cells(self) -> int:
         """How many cells a whole table of these seeds has; `results` may hold fewer so far."""
         newest = self.runs[-1]
-        return len(self.seeds) * int(newest["cells"]) // len(newest["seeds"])
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds for which anything is finished."""
-        return tuple(sorted({entry.seed for entry in self.results.entries}))
+        return len(self.results.seeds) * int(newest["cells"]) // len(newest["seeds"])
 
     def same(self, other: "Block") -> bool:
         """Whether both may share a table."""

@@ -34,7 +34,8 @@ def _facts(block: Block) -> Iterator[str]:
     yield "settings: " + ", ".join(f"{key} {value}" for key, value in _flat(block.settings))
     entries = block.results.entries
     minutes = sum(entry.seconds for entry in entries) / 60
-    yield f"seeds: {', '.join(map(str, block.seeds))}; {minutes:.0f} minutes of one thread in all"
+    seeds = ", ".join(map(str, block.results.seeds))
+    yield f"seeds: {seeds}; {minutes:.0f} minutes of one thread in all"
     if len(entries) < block.cells:
         yield f"unfinished: {len(entries)} of {block.cells} cells so far"
     for run in block.runs:

@@ -42,14 +42,23 @@ def run_table(
     same preset, data and settings contribute their seeds, and its .md. Raises SpecError, DataError,
     CheckpointError, and what a training raises; what was trained stays.
     """
+    read_blocks(_record(table, results))  # a damaged record is told before the work, not after it
+    outcomes = train_table(table, preset, out, jobs, console)
+    return _save(table, name, preset, outcomes, results)
+
+
+def train_table(
+    table: Table, preset: Preset, out: Path, jobs: int = 2, console: Console | None = None
+) -> tuple[Outcome[Cell], ...]:
+    """The outcomes of all cells in the table's order, trained in `out` as `run_table` says."""
     check_processes(jobs)
     check_device(preset.device)
-    read_blocks(_record(table, results))  # a damaged record is told before the work, not after it
     todo = sorted((cell.job(out) for cell in table.cells(preset)), key=lambda job: -job.cost)
     for job in todo:
         check_cell(job.run, job.folder)
     outcomes = train_all(todo, partial(train_cell, device=preset.device), jobs, console)
-    return _save(table, name, preset, outcomes, results)
+    found = {outcome.run: outcome for outcome in outcomes}
+    return tuple(found[cell] for cell in table.cells(preset))
 
 
 def record_finished(table: Table, name: str, preset: Preset, out: Path, results: Path) -> Block:
@@ -70,13 +79,12 @@ def record_finished(table: Table, name: str, preset: Preset, out: Path, results:
 def _save(
     table: Table, name: str, preset: Preset, outcomes: Iterable[Outcome[Cell]], results: Path
 ) -> Block:
-    found = {outcome.run: entry_of(outcome) for outcome in outcomes}
     kept = ("command", "date", "torch")
     facts = {key: value for key, value in run_facts("", {}).items() if key in kept}
     data = tuple(f"{label}: {t.describe()}" for label, t in table.columns(preset).items())
-    ordered = Results(tuple(found[cell] for cell in table.cells(preset) if cell in found))
+    found = Results(tuple(entry_of(outcome) for outcome in outcomes))
     facts |= {"seeds": list(preset.seeds), "cells": len(table.cells(preset))}
-    block = Block(name, data, preset.record(), (facts,), ordered)
+    block = Block(name, data, preset.record(), (facts,), found)
     return save_block(table, block, results)
 
 

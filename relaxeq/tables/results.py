@@ -75,6 +75,21 @@ class Results:
         """Objectives."""
         return tuple(dict.fromkeys(entry.objective for entry in self.entries))
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds for which anything is finished, in order."""
+        return tuple(sorted({entry.seed for entry in self.entries}))
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The cells that are there."""
+        return tuple(dict.fromkeys(entry.key for entry in self.entries))
+
+    def parameters(self, row: str, column: str) -> int | None:
+        """P of a network on a task; None if it was not trained."""
+        sizes = (e.parameters for e in self.entries if (e.row, e.column) == (row, column))
+        return next(sizes, None)
+
     def cell(self, key: Key) -> tuple[Entry, ...]:
         """The entries of a cell, one per seed."""
         found = [entry for entry in self.entries if entry.key == key]

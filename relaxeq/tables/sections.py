@@ -24,11 +24,10 @@ def scores(table: Table, results: Results) -> str:
     lines = []
     for column in results.columns:
         for row in results.rows:
-            keys = [(row, column, objective) for objective in results.objectives]
-            first = next((e for key in keys for e in results.cell(key)), None)
-            if first is not None:
+            size = results.parameters(row, column)
+            if size is not None:
                 cells = [_score(table, results, (row, column, o), m) for o, m in wanted]
-                lines.append((column, row, f"{first.parameters:,}", *cells))
+                lines.append((column, row, f"{size:,}", *cells))
     printed = "In brackets the paper's figures, at its own size and data. " if table.printed else ""
     note = f"{printed}NLL and log evidence in nats per datum."
     return f"{markdown_table(head, lines)}\n\n{note}"

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from relaxeq.cli import run_function
-from relaxeq.demo import PRESETS, DemoConfig, Results
+from relaxeq.demo import PRESETS, TOY
 from relaxeq.errors import EvidenceWarning, SpecError
 from relaxeq.report import Report, Row
 from relaxeq.study import Outcome
+from relaxeq.tables import Preset, Results, entry_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,13 +138,14 @@ def test_an_unknown_preset_is_refused(call: Call) -> None:
 def test_demo_passes_its_options_on_and_prints_table_1(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[DemoConfig, Path, int]] = []
+    asked: list[tuple[Preset, Path, int]] = []
 
-    def fake(config: DemoConfig, out: Path, jobs: int) -> Results:
-        asked.append((config, out, jobs))
+    def fake(preset: Preset, out: Path, jobs: int) -> Results:
+        asked.append((preset, out, jobs))
         row = Row(0, "layers.0", "CONV", "Z2", 2.0, 1.0, 3.0, 9, 1 / 3, 1.0, "CONV")
         report = Report("map", -0.5, -0.1, 100, 10, 0.2, 0.9, (row,), (), ())
-        return Results(config, tuple(Outcome(run, report, 1.0) for run in config.runs()))
+        outcomes = [Outcome(cell, report, 1.0) for cell in TOY.cells(preset)]
+        return Results(tuple(entry_of(outcome) for outcome in outcomes))
 
     monkeypatch.setattr("relaxeq.cli.demo.run_demo", fake)
     code, out, err = call("demo", "--out", "there", "--seed", "3", "--epochs", "7", "--jobs", "5")
@@ -151,9 +153,9 @@ def test_demo_passes_its_options_on_and_prints_table_1(
     assert "test accuracy (%)" in out
     code, out, _ = call("demo", "--preset", "quick", "--json")
     values = json.loads(out)
-    assert (code, values["seeds"], values["settings"]["alpha"]) == (0, [0], PRESETS["quick"].alpha)
+    assert (code, values["seeds"], values["settings"]["train"]) == (0, [0], PRESETS["quick"].train)
     assert asked == [
-        (replace(PRESETS["demo"], epochs=7, seeds=(3,)), Path("there"), 5),
+        (replace(PRESETS["demo"].resized(7), seeds=(3,)), Path("there"), 5),
         (PRESETS["quick"], Path("runs/demo"), 2),
     ]
 

@@ -1,12 +1,14 @@
 """Outcomes with figures of one's choice, without training."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from relaxeq.demo import DemoConfig, Results, Run
+from relaxeq.demo import PRESETS, TOY
 from relaxeq.report import Report, Row
-from relaxeq.study import Outcome
+from relaxeq.study import Cell, Outcome
+from relaxeq.tables import Entry, Results, entry_of
 
 Figures = dict[tuple[str, str], tuple[float, float]]
 """(task, spec) to accuracy in [0, 1] and evidence."""
@@ -49,22 +51,20 @@ def rows_of(spec: str, shares: tuple[float, ...]) -> tuple[Row, ...]:
     )
 
 
-def outcome_of(
-    run: Run, accuracy: float, evidence: float, shares: tuple[float, ...]
-) -> Outcome[Run]:
+def entry_for(cell: Cell, accuracy: float, evidence: float, shares: tuple[float, ...]) -> Entry:
     report = Report(
-        objective=run.objective,
+        objective=cell.objective,
         evidence=evidence,
         log_likelihood=-0.1,
         count=1500,
         epochs=2,
         test_nll=1 - accuracy,
         test_accuracy=accuracy,
-        rows=rows_of(run.spec, shares),
+        rows=rows_of(cell.row, shares),
         others=(),
         warnings=(),
     )
-    return Outcome(run, report, seconds=12.3)
+    return entry_of(Outcome(cell, report, seconds=12.3))
 
 
 Make = Callable[..., Results]
@@ -72,29 +72,33 @@ Make = Callable[..., Results]
 
 @pytest.fixture
 def make() -> Make:
-    """make(changes=..., shares=..., spread=..., **config) gives results around GOOD.
+    """make(changes=…, shares=…, spread=…, seeds=…, without=…) gives results around GOOD.
 
-    Seeds 0, 1, 2 … lie symmetrically around the figure, `spread` apart.
+    Seeds lie symmetrically around the figure, `spread` apart; cells with the word `without` are
+    left out.
     """
 
     def results(
         changes: Figures | None = None,
         shares: dict[str, tuple[float, ...]] | None = None,
         spread: float = 0.0,
-        config: DemoConfig | None = None,
+        seeds: tuple[int, ...] = (0,),
+        without: str | None = None,
     ) -> Results:
-        config = config or DemoConfig()
         figures, given = GOOD | (changes or {}), SHARES | (shares or {})
-        middle = (len(config.seeds) - 1) / 2
-        outcomes = [
-            outcome_of(
-                run,
-                figures[run.task, run.spec][0] + spread * (run.seed - middle),
-                figures[run.task, run.spec][1] + spread * (run.seed - middle),
-                given[run.task],
+        middle = (len(seeds) - 1) / 2
+        cells = TOY.cells(replace(PRESETS["demo"], seeds=seeds))
+        return Results(
+            tuple(
+                entry_for(
+                    cell,
+                    figures[cell.column, cell.row][0] + spread * (cell.seed - middle),
+                    figures[cell.column, cell.row][1] + spread * (cell.seed - middle),
+                    given[cell.column],
+                )
+                for cell in cells
+                if without not in (cell.row, cell.column, cell.objective)
             )
-            for run in config.runs()
-        ]
-        return Results(config, tuple(outcomes))
+        )
 
     return results
