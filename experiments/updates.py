@@ -13,6 +13,7 @@ experiments/results/updates.json and updates.md.
 import json
 import statistics
 import time
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
@@ -24,14 +25,13 @@ import typer
 
 import relaxeq as rq
 from relaxeq.cli import run_function
-from relaxeq.curvature import Bound, Pass, Subset, estimate
-from relaxeq.data import CLASSES, TensorLoader, toy_task
-from relaxeq.demo import DemoConfig, Run
+from relaxeq.curvature import Batch, Bound, Pass, Subset, estimate
+from relaxeq.demo import PRESETS, TOY
 from relaxeq.evidence import log_marginal_likelihood
 from relaxeq.recipe import FitResult
 from relaxeq.recipe.priors import prior_groups, terms_of
 from relaxeq.report import markdown_table, run_facts, save_record
-from relaxeq.study import check_settings, figure_of
+from relaxeq.study import Cell, check_settings, figure_of
 
 DEFAULT = "Adam(lr=0.1, steps=20), the default"
 RUNS = {
@@ -75,9 +75,7 @@ class Outcome:
 class Work:
     """One training of the study, in a process of its own."""
 
-    config: DemoConfig
-    task: str
-    seed: int
+    cell: Cell
     number: int
     """Which of RUNS."""
 
@@ -86,26 +84,25 @@ class Work:
         return list(RUNS)[self.number]
 
     def file(self, out: Path) -> Path:
-        return out / f"{self.task}_seed{self.seed}_{self.number}.json"
+        return out / f"{self.cell.column}_seed{self.cell.seed}_{self.number}.json"
 
 
 def trained(work: Work) -> tuple[Outcome, FitResult]:
-    config, task, seed = work.config, work.task, work.seed
-    run = Run(task, "F-FC+CONV", "laplace", seed)
-    torch.manual_seed(seed)
-    train, test = toy_task(task, config.train, config.test, seed)
-    net = rq.models.PaperNet(run.spec, 1, CLASSES[task], config.alpha, (16, 16))
-    options = replace(config.options(run), final_curvature="kfac", **RUNS[work.how])
+    cell, training = work.cell, work.cell.training
+    sets = cell.task.load(cell.seed)
+    torch.manual_seed(cell.seed)
+    net = cell.network.build(sets)
+    options = replace(training.options(cell.seed), final_curvature="kfac", **RUNS[work.how])
+    loaders = training.loaders(sets, cell.seed)
     begin = time.process_time()
-    loaders = TensorLoader(train, config.batch, seed=seed), TensorLoader(test, config.test)
-    result = rq.fit(net, *loaders, config.epochs, run.objective, options)
+    result = rq.fit(net, *loaders, training.epochs, cell.objective, options)
     seconds = time.process_time() - begin
     trace = [(row["epoch"], row["evidence"]) for row in result.history if "evidence" in row]
     report = rq.summary(result)
     outcome = Outcome(
-        task,
+        cell.column,
         work.how,
-        seed,
+        cell.seed,
         evidence=result.evidence,
         settled=settled(result, loaders[0]),
         near=next(epoch for epoch, value in trace if abs(value - trace[-1][1]) < NEAR),
@@ -118,7 +115,7 @@ def trained(work: Work) -> tuple[Outcome, FitResult]:
     return outcome, result
 
 
-def settled(result: FitResult, loader: TensorLoader) -> float:
+def settled(result: FitResult, loader: Iterable[Batch]) -> float:
     """Evidence per datum of the same weights under the precisions that are best for them."""
     found = estimate(result.net.eval(), loader, Pass())
     terms = terms_of(result.net, prior_groups(result.net), found.blocks)
@@ -127,9 +124,9 @@ def settled(result: FitResult, loader: TensorLoader) -> float:
     return log_marginal_likelihood(found.log_likelihood, terms, best) / found.count
 
 
-def lost(config: DemoConfig, task: str, result: FitResult) -> list[dict[str, float | str]]:
+def lost(cell: Cell, result: FitResult) -> list[dict[str, float | str]]:
     """Each cheaper evidence at the same weights, five draws: nats per datum beyond all data's."""
-    loader = TensorLoader(toy_task(task, config.train, config.test, 0)[0], config.batch)
+    loader, _ = cell.training.loaders(cell.task.load(cell.seed), cell.seed)
     groups = prior_groups(result.net)
     alphas = {prior.name: prior.precision for prior in result.priors}
 
@@ -148,7 +145,7 @@ def lost(config: DemoConfig, task: str, result: FitResult) -> list[dict[str, flo
         gaps = [value - truth for value, _ in found]
         rows.append(
             {
-                "task": task,
+                "task": cell.column,
                 "flavour": name,
                 "gap": statistics.mean(gaps),
                 "std": statistics.stdev(gaps) if len(gaps) > 1 else 0.0,
@@ -195,8 +192,8 @@ def measured(work: Work, out: Path) -> dict[str, Any]:
     file = work.file(out)
     if not file.exists():
         outcome, result = trained(work)
-        first = work.how == DEFAULT and work.seed == 0
-        losses = lost(work.config, work.task, result) if first else []
+        first = work.how == DEFAULT and work.cell.seed == 0
+        losses = lost(work.cell, result) if first else []
         file.write_text(json.dumps({"outcome": asdict(outcome), "losses": losses}), "utf-8")
     found: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return found
@@ -210,16 +207,16 @@ def main(
         "experiments/results"
     ),
 ) -> None:
-    config = DemoConfig()
-    check_settings(config.record() | {"runs": list(RUNS)}, out / "settings.json", "out")
-    order = [(s, t, n) for s in range(seeds) for t in config.tasks for n in range(len(RUNS))]
-    works = [Work(config, task, seed, number) for seed, task, number in order]
+    preset = replace(PRESETS["demo"], seeds=tuple(range(seeds)))
+    check_settings(preset.record() | {"runs": list(RUNS)}, out / "settings.json", "out")
+    cells = [c for c in TOY.cells(preset) if (c.row, c.objective) == ("F-FC+CONV", "laplace")]
+    works = [Work(cell, number) for cell in cells for number in range(len(RUNS))]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         found = list(pool.map(measured, works, [out] * len(works)))
     outcomes = [Outcome(**each["outcome"]) for each in found]
     losses = [row for each in found for row in each["losses"]]
     data = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)"
-    settings = config.record() | {"spec": "F-FC+CONV", "seeds": list(range(seeds))}
+    settings = preset.record() | {"spec": "F-FC+CONV", "seeds": list(range(seeds))}
     facts = run_facts(data, settings | {"threads per training": 1})
     values = {"outcomes": [asdict(o) for o in outcomes], "losses": losses}
     stem, title = results / "updates", "Updates of precisions, and cheaper evidence"
