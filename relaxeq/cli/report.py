@@ -8,7 +8,7 @@ import typer
 from relaxeq.cli.console import wide_console
 from relaxeq.errors import CheckpointError
 from relaxeq.report import Report, read_log, read_report, write_page
-from relaxeq.study import PAGE, REPORT
+from relaxeq.study import PAGE, REPORT, read_settings
 
 FINDING = 1
 
@@ -40,7 +40,8 @@ def report(
         found.plot(plot)
     if html:
         folder = run_dir.parent if run_dir.is_file() else run_dir
-        write_page(folder / PAGE, folder.resolve().name, found, read_log(folder))
+        name, facts = folder.resolve().name, read_settings(folder)
+        write_page(folder / PAGE, name, found, read_log(folder), facts)
         typer.echo(f"{folder / PAGE}", err=True)
     if as_json:
         typer.echo(found.to_json(), nl=False)

@@ -86,7 +86,7 @@ def write_page(
         "groups": [[row_cells(row) for row in rows] for rows in by_layer(report.rows)],
         "other_columns": ("parameters", *PRIOR_COLUMNS),
         "others": [(prior.name, *prior_cells(prior)) for prior in report.others],
-        "settings": list(_flat({**(facts or {}), **log.settings})),
+        "settings": list(dict(_flat({**(facts or {}), **log.settings})).items()),
         "environment": environment(),
     }
     return write_text(_template().render(values) + "\n", path)

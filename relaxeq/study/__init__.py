@@ -11,7 +11,7 @@ from relaxeq.study.figures import (
     Figure,
     figure_of,
 )
-from relaxeq.study.files import check_settings, to_json
+from relaxeq.study.files import check_settings, read_settings, to_json
 from relaxeq.study.job import Job
 from relaxeq.study.network import FromFile, Network, Paper
 from relaxeq.study.outcome import (
@@ -51,6 +51,7 @@ __all__ = [
     "figure_of",
     "is_finished",
     "read_outcome",
+    "read_settings",
     "to_json",
     "train_all",
     "train_cell",

@@ -10,13 +10,11 @@ import torch
 from relaxeq.data import Task
 from relaxeq.errors import SpecError
 from relaxeq.recipe import fit
-from relaxeq.study.files import check_settings
+from relaxeq.study.files import SETTINGS, check_settings
 from relaxeq.study.job import Job
 from relaxeq.study.network import Network
 from relaxeq.study.outcome import write_outcome
 from relaxeq.study.training import Training
-
-SETTINGS = "settings.json"
 
 
 @final

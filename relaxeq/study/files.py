@@ -13,6 +13,15 @@ def to_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+SETTINGS = "settings.json"
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What a folder of runs says of its settings; nothing if it does not, as after a mere fit."""
+    file = folder / SETTINGS
+    return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
+
+
 def check_settings(settings: dict[str, Any], file: Path, name: str) -> None:
     """Write the settings of a folder into `file`, or refuse a folder that holds other ones.
 

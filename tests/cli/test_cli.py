@@ -91,9 +91,12 @@ def test_report_writes_a_page(call: Call, run_dir: Path) -> None:
     assert err == f"{run_dir / 'report.html'}\n"
     text = (run_dir / "report.html").read_text("utf-8")
     assert "<title>mine</title>" in text
+    assert "<dt>data</dt>" not in text
     (run_dir / "report.html").unlink()
+    (run_dir / "settings.json").write_text('{"data": "digits, 8×8", "seed": 3}', "utf-8")
     call("report", str(run_dir / "report.json"), "--html")
-    assert (run_dir / "report.html").exists()
+    text = (run_dir / "report.html").read_text("utf-8")
+    assert "<dt>data</dt><dd>digits, 8×8</dd>" in text
 
 
 def test_strict_reports_exit_with_1_when_there_are_warnings(call: Call, run_dir: Path) -> None:

@@ -116,6 +116,13 @@ def test_it_can_be_read_aloud(page: Element) -> None:
     assert all(e.attributes["scope"] == "col" for e in page.all("th"))
 
 
+def test_a_setting_is_told_once(tmp_path: Path, report: Report) -> None:
+    log = RunLog({"lr": 0.1, "options": {"seed": 3}}, ())
+    root = Reader(write_page(tmp_path / "a.html", "A", report, log, {"seed": 3, "data": "x"})).root
+    names = [e.text for e in root.all("dt")]
+    assert [names.count(name) for name in ("seed", "data", "lr")] == [1, 1, 1]
+
+
 def test_bars_are_the_shares(page: Element, report: Report) -> None:
     bars = page.all("div", role="img")
     assert [bar.attributes["aria-label"] for bar in bars] == [
