@@ -13,6 +13,9 @@ from relaxeq.errors import NumericsError, SpecError
 from relaxeq.shapes import InputGram, Matrix, OutputGram, Vector, Weight
 from relaxeq.sites import Site
 
+AT_ONCE = 1 << 20
+"""Entries of factors that are decomposed together, 8 MiB in float64."""
+
 
 class Spectrum(ABC):
     """What the evidence asks of the curvature of one parameter: eigenvalues λ and a weight w.
@@ -103,7 +106,7 @@ class KroneckerBlock(Block):
     @cached_property
     def factor_eigenvalues(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues of A (block, in) and G (block, out) in float64, clamped at 0."""
-        of_a, of_g = (torch.linalg.eigvalsh(checked(f)).clamp_min(0.0) for f in self.factors)
+        of_a, of_g = (spectra(factor).clamp_min(0.0) for factor in self.factors)
         return of_a, of_g
 
     @cached_property
@@ -221,6 +224,12 @@ def block_diagonal(site: Site, blocks: Tensor) -> Matrix:
     order = site.flat_from_blocks(torch.arange(len(whole), device=blocks.device).view(site.shape))
     ordered: Tensor = whole[order][:, order]
     return ordered
+
+
+def spectra(grams: Tensor) -> Tensor:
+    """Eigenvalues (block, n) in float64; large blocks one by one, so that few copies are held."""
+    parts = grams.split(max(1, AT_ONCE // grams.shape[-1] ** 2))
+    return torch.cat([torch.linalg.eigvalsh(checked(part)) for part in parts])
 
 
 def checked(gram: Tensor) -> Tensor:
