@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from relaxeq.study import ACCURACY, EVIDENCE, Claim
-from relaxeq.tables import Results
+from relaxeq.tables import Results, as_good_as_the_best
 
 TASKS = ("digit", "digit+quadrant")
 LEARNED = "F-FC+CONV"
@@ -21,22 +21,9 @@ def claims(results: Results) -> tuple[Claim, ...]:
     return tuple(claim for judge in judges for claim in judge(results))
 
 
-def _means(results: Results, measure: str, task: str, specs: tuple[str, ...]) -> dict[str, float]:
-    """The means of networks trained by the evidence, empty unless all are there."""
-    found = {spec: results.mean(measure, (spec, task, "laplace")) for spec in specs}
-    means = {spec: mean for spec, mean in found.items() if mean is not None}
-    return means if len(means) == len(specs) else {}
-
-
 def _accuracies(results: Results) -> Iterator[Claim]:
     for task in TASKS:
-        if mean := _means(results, ACCURACY, task, SPECS):
-            parent = max(PARENTS, key=mean.__getitem__)
-            text = (
-                f"{task}: learned {LEARNED} reaches {mean[LEARNED]:.1f} %, within {POINTS:g} "
-                f"points of the better parent, {parent} with {mean[parent]:.1f} %"
-            )
-            yield Claim(text, mean[LEARNED] >= mean[parent] - POINTS)
+        yield from as_good_as_the_best(results, task, LEARNED, PARENTS, POINTS)
 
 
 def _blind(results: Results) -> Iterator[Claim]:
@@ -67,6 +54,7 @@ def _types(results: Results) -> Iterator[Claim]:
 
 def _evidence(results: Results) -> Iterator[Claim]:
     for task, right, wrong in ((TASKS[0], "CONV", "F-FC"), (TASKS[1], "F-FC", "CONV")):
-        if mean := _means(results, EVIDENCE, task, PARENTS):
-            shown = f"prefers {right} ({mean[right]:.3f}) to {wrong} ({mean[wrong]:.3f})"
-            yield Claim(f"{task}: the evidence {shown}", mean[right] > mean[wrong])
+        good, bad = (results.mean(EVIDENCE, (spec, task, "laplace")) for spec in (right, wrong))
+        if good is not None and bad is not None:
+            text = f"{task}: the evidence prefers {right} ({good:.3f}) to {wrong} ({bad:.3f})"
+            yield Claim(text, good > bad)

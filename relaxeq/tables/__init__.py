@@ -1,6 +1,7 @@
 """The paper's tables as programs: frozen settings, a command, a record that later runs add to."""
 
 from relaxeq.tables.blocks import Block, read_blocks
+from relaxeq.tables.claims import as_good_as_the_best
 from relaxeq.tables.group_study import GROUP_STUDY
 from relaxeq.tables.page import page, terminal
 from relaxeq.tables.preset import Preset
@@ -24,6 +25,7 @@ __all__ = [
     "Preset",
     "Results",
     "Table",
+    "as_good_as_the_best",
     "entry_of",
     "layers",
     "page",

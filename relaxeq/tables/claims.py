@@ -5,23 +5,21 @@ from collections.abc import Iterator
 from relaxeq.study import ACCURACY, NLL, Claim
 from relaxeq.tables.results import Results
 
-POINT = 1.0
 
-
-def within_a_point(
-    results: Results, column: str, learned: str, parents: tuple[str, ...]
+def as_good_as_the_best(
+    results: Results, column: str, learned: str, parents: tuple[str, ...], points: float = 1.0
 ) -> Iterator[Claim]:
-    """By Laplace, `learned` is at most a point of accuracy below the best of its parents."""
+    """By Laplace, `learned` is at most that far below the best of its parents, in % of accuracy."""
     means = {row: results.mean(ACCURACY, (row, column, "laplace")) for row in (learned, *parents)}
     found = {row: mean for row, mean in means.items() if mean is not None}
     if len(found) < len(means):
         return
     best = max(parents, key=found.__getitem__)
     text = (
-        f"{column}: learned {learned} reaches {found[learned]:.1f} %, within {POINT:g} point of "
-        f"{best} with {found[best]:.1f} %"
+        f"{column}: learned {learned} reaches {found[learned]:.1f} %, within "
+        f"{'a point' if points == 1 else f'{points:g} points'} of {best} with {found[best]:.1f} %"
     )
-    yield Claim(text, found[learned] >= found[best] - POINT)
+    yield Claim(text, found[learned] >= found[best] - points)
 
 
 def laplace_beats_map(results: Results) -> Iterator[Claim]:

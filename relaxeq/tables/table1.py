@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from relaxeq.data import ImageTask, InQuadrant
 from relaxeq.study import ACCURACY, Claim, Paper, Training
-from relaxeq.tables.claims import laplace_beats_map, within_a_point
+from relaxeq.tables.claims import as_good_as_the_best, laplace_beats_map
 from relaxeq.tables.preset import Preset, paper
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, ranges, scores
@@ -42,7 +42,7 @@ def claims(results: Results) -> tuple[Claim, ...]:
     found = [
         claim
         for column in (STRICT, PARTIAL)
-        for claim in within_a_point(results, column, "F-FC+CONV", ("FC", "CONV"))
+        for claim in as_good_as_the_best(results, column, "F-FC+CONV", ("FC", "CONV"))
     ]
     return (*found, *_blind(results), *laplace_beats_map(results))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from relaxeq.data import ImageTask
 from relaxeq.study import Claim, Paper, Training
-from relaxeq.tables.claims import laplace_beats_map, within_a_point
+from relaxeq.tables.claims import as_good_as_the_best, laplace_beats_map
 from relaxeq.tables.preset import Preset, paper
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, ranges, scores
@@ -76,7 +76,7 @@ def claims(results: Results) -> tuple[Claim, ...]:
 
 
 def _as_good(results: Results, column: str) -> Iterator[Claim]:
-    return within_a_point(results, column, LEARNED, ("CONV",))
+    return as_good_as_the_best(results, column, LEARNED, ("CONV",))
 
 
 def _early(results: Results, column: str) -> Iterator[Claim]:

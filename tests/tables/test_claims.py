@@ -38,11 +38,11 @@ TABLE1 = {
         ({}, None),
         (
             {("F-FC+CONV", "digit", "laplace"): (0.939, 0.3)},
-            "digit: learned F-FC+CONV reaches 93.9 %, within 1 point of CONV with 95.0 %",
+            "digit: learned F-FC+CONV reaches 93.9 %, within a point of CONV with 95.0 %",
         ),
         (
             {("FC", "digit+quadrant", "laplace"): (0.95, 0.3)},
-            "digit+quadrant: learned F-FC+CONV reaches 93.0 %, within 1 point of FC with 95.0 %",
+            "digit+quadrant: learned F-FC+CONV reaches 93.0 %, within a point of FC with 95.0 %",
         ),
         (
             {("CONV", "digit+quadrant", "laplace"): (0.41, 0.3)},
@@ -78,7 +78,7 @@ def test_table_2_asks_for_early_convolutions_and_for_accuracy(make: Make) -> Non
     ]
     worse = good.merged([make(keys[2], accuracy=0.88)])
     (text,) = failing(TABLES["2"].claims(worse))
-    assert text == "f: learned F-FC+CONV reaches 88.0 %, within 1 point of CONV with 90.0 %"
+    assert text == "f: learned F-FC+CONV reaches 88.0 %, within a point of CONV with 90.0 %"
 
 
 def test_table_3_asks_for_more_gconv_on_turned_images(make: Make) -> None:
