@@ -43,6 +43,7 @@ RUNS = {
     "MacKay(damping=1, steps=1), burn_in=30": {"update": rq.MacKay(1.0, 1), "burn_in": 30},
     "LBFGS(damping=1)": {"update": rq.LBFGS(1.0)},
     "the default, Subset(256)": {"curvature": Subset(256)},
+    "the default, burn_in=0": {"burn_in": 0},
 }
 CHEAPER = {
     "Subset(64)": Subset(64),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from relaxeq.curvature.blocks import Block
 from relaxeq.curvature.precision import no_autocast, wide
 from relaxeq.curvature.recording import Recording, recorded
+from relaxeq.errors import SpecError
 from relaxeq.likelihoods import Categorical, Likelihood
 from relaxeq.shapes import Logits
 from relaxeq.sites import Site, network_sites
@@ -31,6 +32,19 @@ class Posterior:
     blocks: Mapping[str, Block]
     precisions: Mapping[str, float]
     likelihood: Likelihood = Categorical()
+
+    def tempered(self, temperature: float) -> "Posterior":
+        """N(θ*, T (H + α)⁻¹): T below 1 is colder, and trusts the trained weights more.
+
+        Raises SpecError unless T is positive and finite.
+        """
+        if not 0 < temperature < float("inf"):
+            raise SpecError(
+                f"temperature={temperature} must be positive and finite; 1 changes nothing."
+            )
+        blocks = {name: block.scaled(1 / temperature) for name, block in self.blocks.items()}
+        precisions = {name: alpha / temperature for name, alpha in self.precisions.items()}
+        return replace(self, blocks=blocks, precisions=precisions)
 
     def covariance(self, inputs: Tensor) -> tuple[Logits, Tensor]:
         """Outputs f (batch, out) and J (H+α)⁻¹ Jᵀ (batch, out, out) of the linearised network."""

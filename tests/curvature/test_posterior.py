@@ -8,6 +8,7 @@ from torch import nn
 
 from relaxeq import Field, RelaxedLayer, groups
 from relaxeq.curvature import FLAVOURS, Pass, Posterior, estimate
+from relaxeq.errors import SpecError
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -74,3 +75,25 @@ def test_a_parameter_with_infinite_precision_has_no_variance():
     before = [p.detach().clone() for p in fixed.net.parameters()]
     with fixed.sampled() as net:
         assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("temperature", [0.01, 1.0, 3.0])
+def test_temperature_multiplies_the_covariance(flavour, temperature):
+    posterior = posterior_of(flavour)
+    x = torch.randn(4, 2, 2, 2)
+    outputs, covariance = posterior.covariance(x)
+    found = posterior.tempered(temperature).covariance(x)
+    torch.testing.assert_close(found, (outputs, temperature * covariance))
+    steps = []
+    for each in (posterior, posterior.tempered(temperature)):
+        with each.sampled(torch.Generator().manual_seed(1)) as net:
+            steps.append(net[3].weight.detach().clone())
+        steps[-1] -= posterior.net[3].weight.detach()
+    torch.testing.assert_close(steps[1], temperature**0.5 * steps[0])
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_temperatures_that_are_none(temperature):
+    with pytest.raises(SpecError, match=r"temperature=.* must be positive and finite; 1 changes"):
+        posterior_of("kfac").tempered(temperature)
