@@ -2,19 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
 import torch
 from torch import Tensor
 
-from relaxeq.errors import NumericsError, SpecError
+from relaxeq.curvature.spectra import Spectra, checked
+from relaxeq.errors import SpecError
 from relaxeq.shapes import InputGram, Matrix, OutputGram, Vector, Weight
 from relaxeq.sites import Site
-
-AT_ONCE = 1 << 20
-"""Entries of factors that are decomposed together, 8 MiB in float64."""
 
 
 class Spectrum(ABC):
@@ -98,16 +96,16 @@ class KroneckerBlock(Block):
     inputs: InputGram
     outputs: OutputGram
     scale: float
+    spectra: Spectra = field(default_factory=Spectra, repr=False)
 
     def dense(self) -> Matrix:
         products = torch.einsum("boq,bip->boiqp", self.outputs, self.inputs) * self.scale
         return block_diagonal(self.site, products.flatten(3).flatten(1, 2))
 
-    @cached_property
+    @property
     def factor_eigenvalues(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues of A (block, in) and G (block, out) in float64, clamped at 0."""
-        of_a, of_g = (spectra(factor).clamp_min(0.0) for factor in self.factors)
-        return of_a, of_g
+        return self.spectra.of(self.inputs), self.spectra.of(self.outputs)
 
     @cached_property
     def corrected(self) -> "CorrectedBlock":
@@ -224,16 +222,3 @@ def block_diagonal(site: Site, blocks: Tensor) -> Matrix:
     order = site.flat_from_blocks(torch.arange(len(whole), device=blocks.device).view(site.shape))
     ordered: Tensor = whole[order][:, order]
     return ordered
-
-
-def spectra(grams: Tensor) -> Tensor:
-    """Eigenvalues (block, n) in float64; large blocks one by one, so that few copies are held."""
-    parts = grams.split(max(1, AT_ONCE // grams.shape[-1] ** 2))
-    return torch.cat([torch.linalg.eigvalsh(checked(part)) for part in parts])
-
-
-def checked(gram: Tensor) -> Tensor:
-    """The matrix in float64: in single precision small eigenvalues are lost, zero factors fail."""
-    if not torch.isfinite(gram).all():
-        raise NumericsError("a curvature factor is not finite: training has diverged before it.")
-    return gram.double()

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar, final
+from typing import Generic, Literal, TypeVar, final
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,21 @@ class Pass:
         raise SpecError(f"fisher={self.fisher!r} is not 'exact' or 'mc'.")
 
 
+Calls = Mapping[str, list[Tensor]]
+
+
+class Receiver(ABC):
+    """Running sums for a network: takes tensors by parameter, one per call of its module."""
+
+    @abstractmethod
+    def add_inputs(self, calls: Calls) -> None:
+        """Take the site inputs x of one batch."""
+
+    @abstractmethod
+    def add_gradients(self, calls: Calls) -> None:
+        """Take the output gradients g of that batch for one column of Λ½."""
+
+
 class Collector(ABC):
     """Running sums for one parameter."""
 
@@ -63,35 +78,59 @@ class Totals:
     entries: int
 
 
+@final
+@dataclass(frozen=True)
+class _Each(Receiver, Generic[C]):
+    """A collector of its own for every parameter."""
+
+    collectors: Mapping[str, C]
+
+    def add_inputs(self, calls: Calls) -> None:
+        for name, found in calls.items():
+            self.collectors[name].add_inputs(found)
+
+    def add_gradients(self, calls: Calls) -> None:
+        for name, found in calls.items():
+            self.collectors[name].add_gradients(found)
+
+
 def collect(
     net: nn.Module, loader: Iterable[Batch], settings: Pass, make: Make[C]
 ) -> tuple[dict[str, C], Totals]:
     """Fill a collector for every trained parameter, made from its name, site and value."""
-    chosen, root = likelihood_from(settings.likelihood), settings.root()
     collectors = {
         name: make(name, site, module.get_parameter(own))
         for name, (module, own, site) in network_sites(net).items()
     }
+    return collectors, receive(net, loader, settings, _Each(collectors))
+
+
+def receive(net: nn.Module, loader: Iterable[Batch], settings: Pass, receiver: Receiver) -> Totals:
+    """Send all inputs and gradients of one pass to the receiver."""
+    chosen, root = likelihood_from(settings.likelihood), settings.root()
     count, entries, log_likelihood = 0, 0, 0.0
     for recording in recorded_passes(net, loader, chosen):
         count += len(recording.outputs)
         entries += recording.outputs.numel()
         log_likelihood += recording.log_likelihood
-        _feed(recording, root, collectors)
-    return collectors, Totals(log_likelihood, count, entries)
+        _feed(recording, root, receiver)
+    return Totals(log_likelihood, count, entries)
 
 
-def _feed(recording: Recording, root: Root, collectors: Mapping[str, Collector]) -> None:
+def _feed(recording: Recording, root: Root, receiver: Receiver) -> None:
     with torch.no_grad(), no_autocast(recording.outputs):
         columns = root(wide(recording.outputs))
-        for name, calls in recording.calls.items():
-            collectors[name].add_inputs([wide(call.x) for call in calls])
+        inputs = {name: [call.x for call in calls] for name, calls in recording.calls.items()}
+        receiver.add_inputs(_wide(inputs))
     last = columns.shape[2] - 1
     for k in range(last + 1):
         gradients = recording.gradients(columns[:, :, k], keep=k < last)
         with torch.no_grad(), no_autocast(recording.outputs):
-            for name, found in gradients.items():
-                collectors[name].add_gradients([wide(g) for g in found])
+            receiver.add_gradients(_wide(gradients))
+
+
+def _wide(calls: Calls) -> Calls:
+    return {name: [wide(tensor) for tensor in found] for name, found in calls.items()}
 
 
 def check_finite(name: str, *sums: Tensor) -> None:

@@ -1,19 +1,20 @@
 """KFAC: Kronecker factors of every site, exact in the outputs or by Monte Carlo."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature.blocks import KroneckerBlock
-from relaxeq.curvature.collect import Collector, Fisher, Pass, Totals, check_finite, collect
+from relaxeq.curvature.collect import Calls, Fisher, Pass, Receiver, Totals, check_finite, receive
+from relaxeq.curvature.grams import Sums
 from relaxeq.curvature.normalisation import warn_of_normalisation
 from relaxeq.curvature.recording import Batch
+from relaxeq.curvature.spectra import Spectra
 from relaxeq.errors import SiteError
 from relaxeq.likelihoods import Likelihood
-from relaxeq.sites import Layout, Site, add_gram
+from relaxeq.sites import Site, network_sites
 
 
 def kfac(
@@ -41,55 +42,50 @@ def kronecker(
     net: nn.Module, loader: Iterable[Batch], settings: Pass
 ) -> tuple[dict[str, KroneckerBlock], Totals]:
     """`kfac` together with the totals of the same pass."""
-    sums, totals = collect(net, loader, settings, _Grams)
-    return {name: found.block() for name, found in sums.items()}, totals
+    sites = {name: site for name, (_, _, site) in network_sites(net).items()}
+    grams = _Grams(sites)
+    totals = receive(net, loader, settings, grams)
+    spectra = Spectra()
+    parameters = dict(net.named_parameters())
+    return {name: grams.block(name, parameters[name], spectra) for name in sites}, totals
 
 
 @final
-@dataclass
-class _Grams(Collector):
-    """Running sums of one site's Grams; several calls of a module count as more positions."""
+class _Grams(Receiver):
+    """Running sums of all sites' Grams; several calls of a module count as more positions."""
 
-    name: str
-    site: Site
-    parameter: Tensor
-    inputs: Tensor | None = None
-    outputs: Tensor | None = None
-    rows: int = 0
+    def __init__(self, sites: Mapping[str, Site]) -> None:
+        self.sites = sites
+        self.inputs, self.outputs = Sums(), Sums()
+        self.rows = dict.fromkeys(sites, 0)
 
-    def add_inputs(self, calls: list[Tensor]) -> None:
-        layout = self.site.inputs
-        self.rows += sum(len(x) * layout.shared(x) for x in calls)
-        for x in calls:
-            self.inputs = plus(self.inputs, layout, x)
+    def add_inputs(self, calls: Calls) -> None:
+        for name, found in calls.items():
+            layout = self.sites[name].inputs
+            self.rows[name] += sum(len(x) * layout.shared(x) for x in found)
+        self.inputs.add({name: (self.sites[name].inputs, found) for name, found in calls.items()})
 
-    def add_gradients(self, calls: list[Tensor]) -> None:
-        for g in calls:
-            self.outputs = plus(self.outputs, self.site.outputs, g)
+    def add_gradients(self, calls: Calls) -> None:
+        self.outputs.add({name: (self.sites[name].outputs, g) for name, g in calls.items()})
 
-    def block(self) -> KroneckerBlock:
-        blocks, out, in_ = self.site.shape
-        if self.inputs is None or self.outputs is None:  # never called: the output ignores it
-            zeros = self.parameter.new_zeros
-            return KroneckerBlock(self.site, zeros(blocks, in_, in_), zeros(blocks, out, out), 1.0)
-        self._check(self.inputs, self.outputs)
-        return KroneckerBlock(self.site, self.inputs, self.outputs, 1.0 / self.rows)
-
-    def _check(self, inputs: Tensor, outputs: Tensor) -> None:
-        blocks, out, in_ = self.site.shape
-        found = (tuple(inputs.shape), tuple(outputs.shape))
-        if found != ((blocks, in_, in_), (blocks, out, out)):
-            raise SiteError(
-                f"the site of {self.name!r} has (blocks, out, in) = {self.site.shape}, but its "
-                f"layouts give Grams of shape {found[0]} (inputs) and {found[1]} (outputs): "
-                "correct one."
-            )
-        check_finite(self.name, inputs, outputs)
+    def block(self, name: str, parameter: Tensor, spectra: Spectra) -> KroneckerBlock:
+        site = self.sites[name]
+        blocks, out, in_ = site.shape
+        inputs, outputs = self.inputs.of(name), self.outputs.of(name)
+        if inputs is None or outputs is None:  # never called: the output ignores it
+            zeros = parameter.new_zeros
+            return KroneckerBlock(site, zeros(blocks, in_, in_), zeros(blocks, out, out), 1.0)
+        _check(name, site, inputs, outputs)
+        return KroneckerBlock(site, inputs, outputs, 1.0 / self.rows[name], spectra)
 
 
-def plus(total: Tensor | None, layout: Layout, tensor: Tensor) -> Tensor:
-    """The running total and one more Gram."""
-    if total is None:
-        return layout.gram(tensor)
-    add_gram(total, layout, tensor)
-    return total
+def _check(name: str, site: Site, inputs: Tensor, outputs: Tensor) -> None:
+    blocks, out, in_ = site.shape
+    found = (tuple(inputs.shape), tuple(outputs.shape))
+    if found != ((blocks, in_, in_), (blocks, out, out)):
+        raise SiteError(
+            f"the site of {name!r} has (blocks, out, in) = {site.shape}, but its "
+            f"layouts give Grams of shape {found[0]} (inputs) and {found[1]} (outputs): "
+            "correct one."
+        )
+    check_finite(name, inputs, outputs)

@@ -11,6 +11,7 @@ from relaxeq.sites.layouts import (
     Summed,
     add_gram,
     gram_of,
+    reading,
 )
 from relaxeq.sites.patches import Patches, PlanePatches, TorusPatches
 from relaxeq.sites.registry import (
@@ -48,6 +49,7 @@ __all__ = [
     "listening",
     "module_sites",
     "network_sites",
+    "reading",
     "register_sites",
     "tap",
     "tapped",

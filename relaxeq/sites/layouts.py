@@ -1,11 +1,14 @@
 """Layouts: how a recorded tensor is read as [batch n, block b, shared s, feature]."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import final
 
+import torch
 from einops import EinopsError, rearrange, reduce
 from torch import Tensor
 
@@ -33,6 +36,24 @@ def gram_of(expanded: Expanded) -> Gram:
     """Σ_{n,s} v vᵀ of canonical features (n, b, s, d), as one matrix product per block."""
     rows = rearrange(expanded, "n b s d -> b (n s) d")
     return rows.mT @ rows
+
+
+def reading(layout: "Layout", entries: tuple[int, ...]) -> Hashable:
+    """What a layout reads of a datum of this shape: equal only where all Grams are equal.
+
+    Layouts that rename axes are compared by where they place each entry: patterns that differ (a
+    weight's and a bias's) may do the same. Others are equal to themselves alone.
+    """
+    return _places(layout, entries) if isinstance(layout, Rearranged | Summed) else id(layout)
+
+
+@lru_cache(maxsize=4096)
+def _places(layout: "Layout", entries: tuple[int, ...]) -> Hashable:
+    size = math.prod(entries)
+    places = layout.expand(torch.arange(size, dtype=torch.float64).view(1, *entries))
+    if places.numel() < size:  # sums
+        return layout
+    return tuple(places.shape[1:]), places.numpy().tobytes()
 
 
 def add_gram(total: Gram, layout: "Layout", tensor: Tensor) -> None:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import final
 
 import torch
@@ -69,8 +70,8 @@ class TorusPatches(Layout):
 
     The Gram depends on differences of offsets only,
     A[(c,δ),(c',ε)] = R[c,c',ε−δ],   R[c,c',d] = Σ_{n,p} x[n,c,p] x[n,c',p+d],
-    so (2k−1)² correlation matrices of size C×C are enough, half of them by the symmetry
-    R[c,c',−d] = R[c',c,d]: never an unfolded patch matrix.
+    so (2k−1)² correlation matrices of size C×C are enough, never an unfolded patch matrix. They
+    come from Fourier transforms of x.
     """
 
     kernel: int
@@ -100,7 +101,9 @@ class PlanePatches(Layout):
     def gram(self, tensor: Tensor) -> Gram:
         channels = tensor.shape[1]
         wide = functional.pad(tensor, (2, 2, 0, 2))
-        whole = _by_differences(conv2d_weight(wide, (channels, channels, 3, 5), tensor))
+        half = conv2d_weight(wide, (channels, channels, 3, 5), tensor)
+        mirrored = half[:, :, 1:].flip(2, 3).transpose(0, 1)
+        whole = _by_differences(torch.cat([mirrored, half], 2))
         taps = whole.view(channels, 3, 3, channels, 3, 3)
         taps[:, 2, :, :, 2] -= _line_gram(tensor[:, :, 0], 2)
         taps[:, 0, :, :, 0] -= _line_gram(tensor[:, :, -1], 2)
@@ -126,44 +129,47 @@ def _line_gram(line: Tensor, reach: int) -> Tensor:
 
 
 def torus_correlations(x: Tensor, kernel: int) -> Tensor:
-    """R[c, c', d] for 0 ≤ d_row < k, |d_col| < k: the weight gradient of one convolution."""
-    channels, reach = x.shape[1], kernel - 1
-    wrapped = _wrapped(x, reach)
-    shape = (channels, channels, kernel, 2 * kernel - 1)
-    found: Tensor = conv2d_weight(wrapped, shape, x)
-    return found
+    """R[c, c', d] for rows and columns |d| < k: (channel, channel, 2k−1, 2k−1).
 
-
-def _wrapped(x: Tensor, reach: int) -> Tensor:
-    """The grid with `reach` pixels more to the right, left and below, however often it wraps."""
+    Per frequency one Gram over the data, X_cᴴ X_c', transformed back to these differences alone.
+    """
     height, width = x.shape[2:]
-    if reach <= min(height, width):
-        return circular_pad(x, (reach, reach, 0, reach))
-    rows = torch.arange(height + reach, device=x.device) % height
-    columns = torch.arange(-reach, width + reach, device=x.device) % width
-    return x[:, :, rows][:, :, :, columns]
+    waves = torch.view_as_real(torch.fft.rfft2(x)).flatten(2, 3)
+    cosines, sines = (part.permute(2, 0, 1).contiguous() for part in waves.unbind(3))
+    even = torch.baddbmm(cosines.mT @ cosines, sines.mT, sines)
+    odd = cosines.mT @ sines
+    spectrum = torch.cat([even, odd - odd.mT]).flatten(1)
+    found = _transform_back(height, width, kernel).to(spectrum) @ spectrum
+    return rearrange(found, "(r s) (c f) -> c f r s", r=2 * kernel - 1, c=x.shape[1])
+
+
+@lru_cache(maxsize=64)
+def _transform_back(height: int, width: int, kernel: int) -> Tensor:
+    """The inverse transform of a real grid, (differences, real and imaginary parts of waves)."""
+    reach = torch.arange(1 - kernel, kernel, dtype=torch.float64)
+    rows = torch.outer(reach, torch.arange(height)) / height
+    columns = torch.outer(reach, torch.arange(width // 2 + 1)) / width
+    turns = rows[:, None, :, None] + columns[None, :, None, :]
+    angle = (2 * torch.pi * turns).flatten(2).flatten(0, 1)
+    twice = torch.full((height, width // 2 + 1), 2.0, dtype=torch.float64)
+    twice[:, [0, -1] if width % 2 == 0 else [0]] = 1.0  # other waves come with their mirror images
+    weight = twice.flatten() / (height * width)
+    return torch.cat([weight * angle.cos(), -weight * angle.sin()], 1)
 
 
 def _by_differences(correlations: Tensor) -> Gram:
-    """A[(c,δ),(c',ε)] = R[c,c',ε−δ] from R for half of the differences (c, c', k, 2k−1)."""
-    found = correlations.flatten(2)
-    kernel = correlations.shape[2]
-    shift, turned = (torch.tensor(t, device=found.device) for t in _pairs(kernel))
-    both = torch.stack([found, found.transpose(0, 1)])
-    return rearrange(both[turned, :, :, shift], "d e c f -> 1 (c d) (f e)")
-
-
-Table = tuple[tuple[int, ...], ...]
+    """A[(c,δ),(c',ε)] = R[c,c',ε−δ] from R (channel, channel, 2k−1, 2k−1)."""
+    kernel = (correlations.shape[2] + 1) // 2
+    shift = torch.tensor(_differences(kernel), device=correlations.device)
+    by_place = rearrange(correlations, "c f r s -> (r s) c f")
+    return rearrange(by_place[shift], "d e c f -> 1 (c d) (f e)")
 
 
 @lru_cache(maxsize=16)
-def _pairs(kernel: int) -> tuple[Table, Table]:
-    """For each pair of offsets (δ, ε): which d is ±(ε−δ), and 1 where it is −(ε−δ)."""
-    offsets = [(i, j) for i in range(kernel) for j in range(kernel)]
-    shift, turned = [], []
-    for delta in offsets:
-        pairs = [(e[0] - delta[0], e[1] - delta[1]) for e in offsets]
-        turned.append(tuple(int(d < (0, 0)) for d in pairs))
-        upper = [(-d[0], -d[1]) if d < (0, 0) else d for d in pairs]
-        shift.append(tuple(row * (2 * kernel - 1) + col + kernel - 1 for row, col in upper))
-    return tuple(shift), tuple(turned)
+def _differences(kernel: int) -> tuple[tuple[int, ...], ...]:
+    """For each pair of offsets (δ, ε) the place of ε−δ, row after row."""
+    offsets = list(product(range(kernel), repeat=2))
+    wide, centre = 2 * kernel - 1, (kernel - 1) * 2 * kernel
+    return tuple(
+        tuple(centre + (e[0] - d[0]) * wide + e[1] - d[1] for e in offsets) for d in offsets
+    )

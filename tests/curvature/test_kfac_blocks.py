@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from relaxeq import Field, groups, kfac
-from relaxeq.curvature import blocks as blocks_module
 from relaxeq.likelihoods import Gaussian
 from relaxeq.paths import FC, Bias, FactoredFC, GroupConv
 
@@ -220,16 +219,3 @@ def test_path_blocks_are_the_sums_of_their_definition(name, likelihood):
     assert found.keys() == {f"first.{own}" for own in expected}
     for own, truth in expected.items():
         torch.testing.assert_close(found[f"first.{own}"].dense(), truth)
-
-
-@pytest.mark.parametrize(("limit", "sizes"), [(8, [1] * 5), (18, [2, 2, 1]), (1000, [5])])
-def test_large_blocks_are_decomposed_one_by_one(monkeypatch, limit, sizes):
-    """No copy in float64 holds more than `limit` entries, or one block: the values are the same."""
-    grams = torch.randn(5, 3, 4)
-    grams = grams @ grams.mT
-    truth, seen = torch.linalg.eigvalsh(grams.double()), []
-    plain = torch.linalg.eigvalsh
-    monkeypatch.setattr(blocks_module, "AT_ONCE", limit)
-    monkeypatch.setattr(torch.linalg, "eigvalsh", lambda a: seen.append(len(a)) or plain(a))
-    torch.testing.assert_close(blocks_module.spectra(grams), truth)
-    assert seen == sizes

@@ -36,7 +36,7 @@ class Part:
     def gram(self, tensor: Tensor) -> Tensor:
         """Σ_{n,s,p} a aᵀ of shape (C·M, C·M), from correlations of x and of f."""
         _, _, depth, kernel, _ = self.functions.shape
-        of_x = _whole_plane(torus_correlations(tensor[:, self.index], kernel))
+        of_x = torus_correlations(tensor[:, self.index], kernel)
         of_x = rearrange(of_x, "(c k) (e l) y x -> c k e l (y x)", k=depth, l=depth)
         of_f = _correlated(self.functions.to(tensor))
         return torch.einsum("lfkmd,ckeld->cmef", of_f, of_x).flatten(2).flatten(0, 1)
@@ -112,12 +112,6 @@ class PairRows(Layout):
 
     def shared(self, tensor: Tensor) -> int:
         return tensor.shape[2] * tensor.shape[3]
-
-
-def _whole_plane(half: Tensor) -> Tensor:
-    """R[c, e, d] for all |d| < k from d_row ≥ 0, by R[c, e, −d] = R[e, c, d]."""
-    upper = half.transpose(0, 1)[:, :, 1:].flip((2, 3))
-    return torch.cat([upper, half], dim=2)
 
 
 def _correlated(functions: Tensor) -> Tensor:
