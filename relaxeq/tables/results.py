@@ -56,8 +56,13 @@ class Results:
     entries: tuple[Entry, ...]
 
     def merged(self, newer: Iterable[Entry]) -> "Results":
-        """These entries and newer ones, which replace those of the same cell and seed."""
-        found = {(*entry.key, entry.seed): entry for entry in (*self.entries, *newer)}
+        """Newer entries, and these where there is none of the same cell and seed.
+
+        The newer come first: a table that was recorded in part gets the order of the whole.
+        """
+        found: dict[tuple[Key, int], Entry] = {}
+        for entry in (*newer, *self.entries):
+            found.setdefault((entry.key, entry.seed), entry)
         return Results(tuple(found.values()))
 
     @property

@@ -58,6 +58,13 @@ def test_newer_entries_replace_those_of_the_same_cell_and_seed(make: Make) -> No
     assert merged.rows == ("F-FC+CONV",)
 
 
+def test_a_table_in_part_gets_the_order_of_the_whole(make: Make) -> None:
+    keys = [("FC", "digit", "map"), ("CONV", "digit", "map"), KEY]
+    part = Results((make(KEY), make(keys[1]), make(("S-FC", "digit", "map"))))
+    merged = part.merged([make(key) for key in keys])
+    assert merged.rows == ("FC", "CONV", "F-FC+CONV", "S-FC")
+
+
 def test_an_entry_survives_json(make: Make) -> None:
     entry = make(KEY, accuracy=None)
     off = replace(entry.report.rows[0], precision=math.inf)
@@ -75,7 +82,7 @@ def test_blocks_of_the_same_settings_merge_and_others_stand_beside(
     assert [entry.report.test_accuracy for entry in found.results.entries] == [0.9]
     newest, first = read_blocks(tmp_path / "table1.json")
     assert newest == found
-    assert [entry.report.test_accuracy for entry in first.results.entries] == [0.5, 0.7]
+    assert [entry.report.test_accuracy for entry in first.results.cell(KEY)] == [0.5, 0.7]
     assert len(first.runs) == 1  # the same command on the same day
     values = json.loads((tmp_path / "table1.json").read_text("utf-8"))
     assert [claim["holds"] for claim in values["blocks"][0]["claims"]] == []
