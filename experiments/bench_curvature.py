@@ -174,7 +174,16 @@ class Timed(Batches):
         self.starts[epoch] = CLOCKS[self.clock]()
 
 
-def training(config: Config, padding: str) -> dict[str, float]:
+def trained() -> dict[str, Callable[[], nn.Module]]:
+    """The networks whose training by the evidence is compared with MAP."""
+    plain = {padding: partial(network, padding) for padding in PADDINGS}
+    specs = ("CONV", "F-FC+CONV")
+    return plain | {
+        f"PaperNet {spec}": partial(rq.models.PaperNet, spec, alpha=10) for spec in specs
+    }
+
+
+def training(config: Config, make: Callable[[], nn.Module]) -> dict[str, float]:
     """Mean seconds of an epoch by MAP and by the evidence (an update every 5 epochs), and ratios.
 
     "ratio" is that of the two runs. "ratio within" compares the evidence's epochs with its own
@@ -186,7 +195,7 @@ def training(config: Config, padding: str) -> dict[str, float]:
     runs = {}
     for objective in ("map", "laplace"):
         loader = Timed(config.data, clock=config.clock)
-        rq.fit(network(padding), loader, None, config.epochs, objective, options)
+        rq.fit(make(), loader, None, config.epochs, objective, options)
         starts = [loader.starts[n] for n in range(config.epochs + 1)]
         runs[objective] = [b - a for a, b in zip(starts, starts[1:], strict=False)]
     updates = runs["laplace"][4::5]
@@ -231,7 +240,7 @@ def main(  # noqa: PLR0913  (options of a command)
         found = {padding: against_peers(config, padding, ask) for padding in PADDINGS}
     if found["zeros"][1] > 1e-2:
         raise SystemExit(f"log determinants differ from the peers' by {found['zeros'][1]:.1%}.")
-    fits = {padding: training(config, padding) for padding in PADDINGS}
+    fits = {name: training(config, make) for name, make in trained().items()}
     of_papers = papers(config)
     facts = run_facts("random images, 3×32×32", asdict(config))
     facts |= {"processes per core that were waiting at the start": round(load, 1)}
