@@ -21,7 +21,14 @@ from relaxeq.data import TensorLoader, toy_task
 from relaxeq.recipe import Options, held_out, posterior
 from relaxeq.report import markdown_table, run_facts, save_record
 
-METHODS = ("map", "linearised", "sampled")
+METHODS = (
+    ("map", 1.0),
+    ("linearised", 1.0),
+    ("linearised", 0.1),
+    ("sampled", 1.0),
+    ("sampled", 0.01),
+)
+"""How to predict, and the temperature of the posterior."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +56,19 @@ def measured(config: Config, task: str, objective: str) -> list[dict[str, float 
     found = posterior(result, loader)
     held = TensorLoader(test, 99)
     return [
-        {"task": task, "objective": objective, "method": method}
-        | asdict(held_out(found, held, method))
-        for method in METHODS
+        {"task": task, "objective": objective, "method": method, "temperature": temperature}
+        | asdict(held_out(found.tempered(temperature), held, method))
+        for method, temperature in METHODS
     ]
 
 
 def table(rows: list[dict]) -> str:
     cells = [
-        [row["task"], row["objective"], row["method"]]
+        [row["task"], row["objective"], row["method"], f"{row['temperature']:g}"]
         + [f"{row['nll']:.3f}", f"{100 * row['accuracy']:.1f} %", f"{100 * row['ece']:.1f} %"]
         for row in rows
     ]
-    head = ["task", "weights by", "prediction", "test NLL (nats)", "test accuracy", "ECE"]
+    head = ["task", "weights by", "prediction", "T", "test NLL (nats)", "test accuracy", "ECE"]
     return markdown_table(head, cells, left=3)
 
 
