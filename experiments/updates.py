@@ -219,7 +219,9 @@ def main(
         "experiments/results"
     ),
 ) -> None:
-    preset = replace(PRESETS["demo"], seeds=tuple(range(seeds)))
+    demo = PRESETS["demo"]
+    training = replace(demo.training, burn_in=10)  # that of App. F.6
+    preset = replace(demo, seeds=tuple(range(seeds)), training=training)
     check_settings(preset.record() | {"runs": list(RUNS)}, out / "settings.json", "out")
     cells = [c for c in TOY.cells(preset) if (c.row, c.objective) == ("F-FC+CONV", "laplace")]
     works = [Work(cell, number) for cell in cells for number in range(len(RUNS))]

@@ -6,14 +6,14 @@ from relaxeq.study import Paper, Training
 from relaxeq.tables import Preset, Table
 
 PRESETS = {
-    "demo": Preset(("digits",), 16, 0.4, 1500, 297, Training(80, lr=0.005)),
+    "demo": Preset(("digits",), 16, 0.4, 1500, 297, Training(80, lr=0.005, burn_in=0)),
     "long": Preset(("digits",), 16, 0.4, 1500, 297, Training(160, lr=0.005)),
     "quick": Preset(
         ("digits",), 16, 0.1, 200, 100, Training(4, lr=0.005, burn_in=1, update_every=1)
     ),
 }
 """Named settings: "demo" is the main job, "long" lets the precisions of F-FC settle too, "quick"
-shows in seconds that everything runs."""
+shows in seconds that everything runs. In short runs priors must start early (docs/learning.md)."""
 
 
 def rows(preset: Preset) -> dict[str, Paper]:
