@@ -50,7 +50,7 @@ def evidence_gradient(
     loader is read twice. Evaluation mode is used.
 
     Costs one exact KFAC pass, an eigendecomposition with vectors, and a second pass in which each
-    column of Λ½ is differentiated twice: 5 to 6 exact KFAC passes, whatever the number of
+    column of Λ½ is differentiated twice: about 5 exact KFAC passes, whatever the number of
     hyperparameters, and the memory of one batch with its second-order graph.
     """
     chosen = likelihood_from(likelihood)

@@ -1,0 +1,92 @@
+"""What sparse paths cost: a training step beside their dense twins, and the evidence's gradient.
+
+    python experiments/bench_sparse.py    # a minute on one core
+
+PaperNet (α = 4) on batches of 128 digits in quadrants of 16×16. A step is forward, backward and
+Adam. `evidence_gradient` differentiates the evidence by every lengthscale; it is told in exact KFAC
+passes over the same 256 digits. All take turns, as in bench_layers.py, and figures are medians.
+Writes experiments/results/bench_sparse.{json,md}.
+"""
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from bench_layers import in_turns
+from torch import nn
+
+import relaxeq as rq
+from relaxeq.cli import run_function
+from relaxeq.data import TensorLoader, ToyTask
+from relaxeq.paths import Sparse
+from relaxeq.recipe import evidence_gradient
+from relaxeq.report import markdown_table, run_facts, save_record
+
+TWINS = {"S-FC": "F-FC", "S-CONV": "CONV", "S-FC+S-CONV": "F-FC+CONV"}
+
+
+def network(spec: str) -> nn.Module:
+    return rq.models.PaperNet(spec, 1, 10, 4, (16, 16), prior=Sparse(learn_omega=True))
+
+
+def step(net: nn.Module, loader: TensorLoader) -> Callable[[], object]:
+    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    x, y = next(iter(loader))
+
+    def run() -> None:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(x), y).backward()
+        optimizer.step()
+
+    return run
+
+
+def passes(spec: str, loader: TensorLoader) -> dict[str, Callable[[], object]]:
+    """An exact KFAC pass with eigenvalues, and the gradient by all lengthscales."""
+    net = network(spec).eval()
+
+    def kfac() -> None:
+        for block in rq.kfac(net, loader).values():
+            block.eigenvalues()
+
+    return {"kfac": kfac, "gradient": lambda: evidence_gradient(net, loader)}
+
+
+def median_ratio(one: list[float], other: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+
+def main(
+    turns: Annotated[int, typer.Option(min=3, help="Turns of training steps.")] = 15,
+    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
+        "experiments/results"
+    ),
+) -> None:
+    torch.set_num_threads(1)
+    loader = TensorLoader(ToyTask("digit", 256, 1).load().train, 128, seed=0)
+    specs = [*TWINS, *TWINS.values()]
+    times = in_turns({spec: step(network(spec), loader) for spec in specs}, turns)
+    lines, found = [], {}
+    for spec, twin in TWINS.items():
+        found[spec] = in_turns(passes(spec, loader), 3)
+        gradient = median_ratio(found[spec]["gradient"], found[spec]["kfac"])
+        ratio = median_ratio(times[spec], times[twin])
+        shown = f"{statistics.median(times[spec]):.0f} ms"
+        lines.append([spec, twin, f"{ratio:.2f} ({shown})", f"{gradient:.1f}"])
+    head = [
+        "spec",
+        "dense twin",
+        "training step, × the twin's",
+        "evidence gradient, in KFAC passes",
+    ]
+    facts = run_facts("UCI digits in quadrants of 16×16", {"alpha": 4, "batch": 128, "data": 256})
+    values = {"step_milliseconds": times, "passes_milliseconds": found}
+    stem, text = results / "bench_sparse", markdown_table(head, lines, left=2)
+    print(save_record(stem, "What sparse paths cost", facts | {"turns": turns}, text, values))
+
+
+if __name__ == "__main__":
+    run_function(main)
