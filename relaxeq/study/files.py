@@ -17,9 +17,19 @@ SETTINGS = "settings.json"
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """What a folder of runs says of its settings; nothing if it does not, as after a mere fit."""
+    """What a folder of runs says of its settings; nothing if it does not, as after a mere fit.
+
+    Raises CheckpointError for a damaged file.
+    """
     file = folder / SETTINGS
-    return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
+    if not file.exists():
+        return {}
+    try:
+        return dict(json.loads(file.read_text("utf-8")))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{str(file)!r} is damaged ({error}): restore it, or delete it to go without."
+        ) from error
 
 
 def check_settings(settings: dict[str, Any], file: Path, name: str) -> None:

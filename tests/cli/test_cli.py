@@ -97,6 +97,11 @@ def test_report_writes_a_page(call: Call, run_dir: Path) -> None:
     call("report", str(run_dir / "report.json"), "--html")
     text = (run_dir / "report.html").read_text("utf-8")
     assert "<dt>data</dt><dd>digits, 8×8</dd>" in text
+    (run_dir / "settings.json").write_text('{"data"', "utf-8")
+    code, _, err = call("report", str(run_dir), "--html")
+    assert code == 2
+    assert "settings.json' is damaged" in err
+    assert "delete it to go without" in err
 
 
 def test_strict_reports_exit_with_1_when_there_are_warnings(call: Call, run_dir: Path) -> None:
