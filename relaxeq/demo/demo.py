@@ -6,7 +6,7 @@ from rich.console import Console
 
 from relaxeq.demo.problem import TOY
 from relaxeq.demo.saving import save
-from relaxeq.tables import Preset, Results, entry_of, train_table
+from relaxeq.tables import Preset, Results, results_of, train_table
 
 
 def run_demo(preset: Preset, out: Path, jobs: int = 2, console: Console | None = None) -> Results:
@@ -18,5 +18,6 @@ def run_demo(preset: Preset, out: Path, jobs: int = 2, console: Console | None =
     a training raises; what was trained stays.
     """
     outcomes = train_table(TOY, preset, out, jobs, console)
-    save(preset, outcomes, out)
-    return Results(tuple(entry_of(outcome) for outcome in outcomes))
+    results = results_of(outcomes)
+    save(preset, results, {outcome.run: outcome.report for outcome in outcomes}, out)
+    return results

@@ -1,26 +1,29 @@
 """The files that a demo leaves: Tables 1 and 4, and the picture."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from relaxeq.demo.claims import claims
 from relaxeq.demo.picture import results_figure
 from relaxeq.demo.table import markdown, terminal
-from relaxeq.report import plain, save_figure, write_text
-from relaxeq.study import MEASURES, Cell, Outcome, to_json
-from relaxeq.tables import Key, Preset, Results, entry_of
+from relaxeq.report import Report, plain, save_figure, write_text
+from relaxeq.study import MEASURES, Cell, to_json
+from relaxeq.tables import Key, Preset, Results
 
 
-def save(preset: Preset, outcomes: tuple[Outcome[Cell], ...], out: Path) -> None:
-    """Write table1.{txt,md,json}, table4.{txt,md,json} and demo.png into `out`."""
-    results = Results(tuple(entry_of(outcome) for outcome in outcomes))
+def save(preset: Preset, results: Results, whole: Mapping[Cell, Report], out: Path) -> None:
+    """Write table1.{txt,md,json}, table4.{txt,md,json} and demo.png into `out`.
+
+    Table 4 shows the whole reports, with the biases that results leave out.
+    """
     write_text(plain(terminal(results)) + "\n", out / "table1.txt")
     write_text(markdown(results), out / "table1.md")
     write_text(to_json(table1_record(preset, results)), out / "table1.json")
     save_figure(results_figure(results), out / "demo.png")
     learned = set(results.learned())
-    reports = {o.run.name: o.report for o in outcomes if entry_of(o).key in learned}
+    reports = {cell.name: report for cell, report in whole.items() if cell.key in learned}
     texts = [f"{name}\n{report}\n" for name, report in reports.items()]
     pages = [f"## {name}\n\n{report.to_markdown()}" for name, report in reports.items()]
     values = {name: json.loads(report.to_json()) for name, report in reports.items()}

@@ -31,6 +31,11 @@ class Cell:
     seed: int
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        """Its place in the table: row, column, objective."""
+        return self.row, self.column, self.objective
+
+    @property
     def name(self) -> str:
         """Name of its folder."""
         words = (self.row, self.column, self.objective, f"seed{self.seed}")

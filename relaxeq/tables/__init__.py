@@ -6,7 +6,7 @@ from relaxeq.tables.group_study import GROUP_STUDY
 from relaxeq.tables.page import page, terminal
 from relaxeq.tables.preset import Preset
 from relaxeq.tables.program import record_finished, run_table, save_block, train_table
-from relaxeq.tables.results import Entry, Key, Results, entry_of
+from relaxeq.tables.results import Entry, Key, Results, entry_of, results_of
 from relaxeq.tables.sections import layers
 from relaxeq.tables.table import Table
 from relaxeq.tables.table1 import TABLE1
@@ -31,6 +31,7 @@ __all__ = [
     "page",
     "read_blocks",
     "record_finished",
+    "results_of",
     "run_table",
     "save_block",
     "terminal",

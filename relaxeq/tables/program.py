@@ -22,7 +22,7 @@ from relaxeq.study import (
 from relaxeq.tables.blocks import Block, read_blocks, with_block, write_blocks
 from relaxeq.tables.page import page
 from relaxeq.tables.preset import Preset
-from relaxeq.tables.results import Results, entry_of
+from relaxeq.tables.results import results_of
 from relaxeq.tables.table import Table
 
 
@@ -82,9 +82,8 @@ def _save(
     kept = ("command", "date", "torch")
     facts = {key: value for key, value in run_facts("", {}).items() if key in kept}
     data = tuple(f"{label}: {t.describe()}" for label, t in table.columns(preset).items())
-    found = Results(tuple(entry_of(outcome) for outcome in outcomes))
     facts |= {"seeds": list(preset.seeds), "cells": len(table.cells(preset))}
-    block = Block(name, data, preset.record(), (facts,), found)
+    block = Block(name, data, preset.record(), (facts,), results_of(outcomes))
     return save_block(table, block, results)
 
 

@@ -39,8 +39,9 @@ class Entry:
 def entry_of(outcome: Outcome[Cell]) -> Entry:
     """What is kept of an outcome."""
     cell, report = outcome.run, outcome.report
-    place = (cell.row, cell.column, cell.objective, cell.seed)
-    return Entry(*place, report.size, round(outcome.seconds, 1), replace(report, others=()))
+    return Entry(
+        *cell.key, cell.seed, report.size, round(outcome.seconds, 1), replace(report, others=())
+    )
 
 
 def entry_from(values: Mapping[str, Any]) -> Entry:
@@ -130,3 +131,8 @@ class Results:
     def paths(self, key: Key) -> tuple[str, ...]:
         """The paths of a cell's layers."""
         return tuple(dict.fromkeys(row.path for row in self.cell(key)[0].report.rows))
+
+
+def results_of(outcomes: Iterable[Outcome[Cell]]) -> Results:
+    """What is kept of outcomes, in their order."""
+    return Results(tuple(entry_of(outcome) for outcome in outcomes))
