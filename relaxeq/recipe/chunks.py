@@ -49,10 +49,21 @@ class Chunks:
 
     def set_epoch(self, epoch: int) -> None:
         """Tell the loader, or its sampler, which epoch comes next, if it wants to know."""
-        for part in (self.loader, getattr(self.loader, "sampler", None)):
-            tell = getattr(part, "set_epoch", None)
-            if tell is not None:
-                tell(epoch)
+        tell_epoch(self.loader, epoch)
+
+
+def parts_of(loader: object) -> tuple[object, object]:
+    """A loader and its sampler, from under `Chunks`."""
+    while isinstance(loader, Chunks):
+        loader = loader.loader
+    return loader, getattr(loader, "sampler", None)
+
+
+def tell_epoch(loader: object, epoch: int) -> None:
+    """Call `set_epoch` of a loader and of its sampler, where they have one."""
+    for part in parts_of(loader):
+        if hasattr(part, "set_epoch"):
+            part.set_epoch(epoch)
 
 
 def _splits(batch: object) -> bool:

@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 
-from relaxeq.recipe.chunks import Chunks
+from relaxeq.recipe.chunks import parts_of, tell_epoch
 
 STRIDE = 1_000_003
 """More than the epochs of any run, so that runs of different seeds share no epoch."""
@@ -15,13 +15,6 @@ STRIDE = 1_000_003
 def epoch_seed(seed: int, epoch: int) -> int:
     """The number that seeds an epoch of a run."""
     return seed * STRIDE + epoch
-
-
-def _parts(loader: object) -> tuple[object, object]:
-    """A loader and its sampler, from under `Chunks`."""
-    while isinstance(loader, Chunks):
-        loader = loader.loader
-    return loader, getattr(loader, "sampler", None)
 
 
 @final
@@ -34,8 +27,8 @@ class Randomness:
 
     def __init__(self, loaders: Sequence[object], seed: int) -> None:
         self.seed = seed
-        self._parts = [part for one in loaders for part in _parts(one)]
-        found = [getattr(part, "generator", None) for part in self._parts]
+        self._loaders = tuple(loaders)
+        found = [getattr(part, "generator", None) for one in loaders for part in parts_of(one)]
         own = [g for g in found if isinstance(g, torch.Generator)]
         self._generators = [(g, g.initial_seed(), g.get_state()) for g in own]
         self._fork = torch.random.fork_rng()
@@ -46,9 +39,8 @@ class Randomness:
         torch.manual_seed(number)
         for generator, base, _ in self._generators:
             generator.manual_seed((base + number) % 2**63)
-        for part in self._parts:
-            if hasattr(part, "set_epoch"):
-                part.set_epoch(epoch)
+        for loader in self._loaders:
+            tell_epoch(loader, epoch)
 
     def __enter__(self) -> "Randomness":
         self._fork.__enter__()
