@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from relaxeq.cli.console import wide_console
-from relaxeq.demo import PRESETS, run_demo, table1_record, terminal
-from relaxeq.errors import SpecError
+from relaxeq.demo import PRESETS, TOY, run_demo, table1_record, terminal
 from relaxeq.study import to_json
 
 INTERRUPTED = 130
@@ -34,9 +33,7 @@ def demo(
       relaxeq demo --preset quick --out runs/quick
       relaxeq demo --jobs 4 --seed 1 --out runs/seed1 --json
     """
-    if preset not in PRESETS:
-        raise SpecError(f"--preset {preset} must be one of {', '.join(PRESETS)}.")
-    settings = replace(PRESETS[preset], seeds=(seed,)).resized(epochs)
+    settings = replace(TOY.preset(preset), seeds=(seed,)).resized(epochs)
     try:
         results = run_demo(settings, out, jobs)
     except KeyboardInterrupt:

@@ -7,7 +7,6 @@ from relaxeq.data import Fitted, ImageTask, Task, Transform
 from relaxeq.errors import SpecError
 from relaxeq.study import Training
 
-NAMES = ("smoke", "cpu", "paper")
 OBJECTIVES = ("map", "laplace")
 DIGITS = (1500, 297)
 """How many digits ship with relaxeq, to train and to test on."""

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from relaxeq.data import Task
 from relaxeq.errors import SpecError
 from relaxeq.study import ACCURACY, EVIDENCE, NLL, Cell, Claim, Network
-from relaxeq.tables.preset import NAMES, OBJECTIVES, Preset
+from relaxeq.tables.preset import OBJECTIVES, Preset
 from relaxeq.tables.results import Key, Results
 
 Section = Callable[["Table", Results], str]
@@ -75,7 +75,7 @@ class Table:
     def preset(self, name: str) -> Preset:
         """The preset of that name. Raises SpecError for another one."""
         if name not in self.presets:
-            raise SpecError(f"preset={name!r} must be one of {', '.join(NAMES)}.")
+            raise SpecError(f"preset={name!r} must be one of {', '.join(self.presets)}.")
         return self.presets[name]
 
     def cells(self, preset: Preset) -> tuple[Cell, ...]:

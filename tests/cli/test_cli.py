@@ -140,7 +140,7 @@ def test_wrong_usage_exits_with_2(call: Call, arguments: list[str]) -> None:
 
 def test_an_unknown_preset_is_refused(call: Call) -> None:
     code, _, err = call("demo", "--preset", "fast")
-    assert (code, err) == (2, f"Error: --preset fast must be one of {', '.join(PRESETS)}.\n")
+    assert (code, err) == (2, f"Error: preset='fast' must be one of {', '.join(PRESETS)}.\n")
 
 
 def test_demo_passes_its_options_on_and_prints_table_1(
