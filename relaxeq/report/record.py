@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ import torch
 from relaxeq.report.files import write_text
 
 Facts = dict[str, Any]
+START = time.monotonic()
 
 
 def run_facts(data: str, settings: Mapping[str, Any]) -> Facts:
-    """The command of this process, today's date (UTC), data, settings, torch's version, threads."""
+    """The command of this process, date (UTC), data, settings, torch's version, threads, minutes.
+
+    Minutes are those of the clock on the wall since the process loaded relaxeq.
+    """
     return {
         "command": command_line(),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
@@ -25,6 +30,7 @@ def run_facts(data: str, settings: Mapping[str, Any]) -> Facts:
         "settings": dict(settings),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "minutes": round((time.monotonic() - START) / 60, 1),
     }
 
 

@@ -3,12 +3,13 @@
 import datetime
 import json
 import sys
+import time
 
 import pytest
 import torch
 
 from relaxeq.errors import CheckpointError
-from relaxeq.report import markdown_table, run_facts, save_record
+from relaxeq.report import markdown_table, record, run_facts, save_record
 
 
 @pytest.mark.parametrize(
@@ -29,12 +30,14 @@ def test_a_script_is_named_from_here(monkeypatch, tmp_path):
     assert run_facts("digits", {})["command"] == "python experiments/a.py"
 
 
-def test_facts():
+def test_facts(monkeypatch):
+    monkeypatch.setattr(record, "START", time.monotonic() - 90)
     facts = run_facts("digits", {"seeds": [0, 1]})
     today = datetime.datetime.now(datetime.timezone.utc).date()
     assert abs(datetime.date.fromisoformat(facts["date"]) - today) <= datetime.timedelta(1)
     assert facts["torch"] == torch.__version__
     assert facts["threads"] == torch.get_num_threads()
+    assert facts["minutes"] == 1.5
 
 
 def test_both_files_hold_facts_and_values(tmp_path):
