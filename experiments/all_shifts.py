@@ -5,57 +5,64 @@
 In the demo a digit lies in one of four quadrants, so a factored layer needs four templates only,
 where the polyphase choice of a convolution throws three of four values away. Here each image is
 also shifted at random over the whole 16×16 torus (256 places). The same network is trained by the
-marginal likelihood, and experiments/results/all_shifts.{json,md} hold what its layers kept.
+marginal likelihood in runs/all_shifts, where it continues, and
+experiments/results/all_shifts.{json,md} hold what its layers kept.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
+from options import RESULTS, PresetName, Results, Runs, Seeds
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 import relaxeq as rq
-from relaxeq.data import TensorLoader, ToyTask
-from relaxeq.demo import PRESETS
+from relaxeq.cli import run_function
+from relaxeq.data import Sets, Task
+from relaxeq.demo import TOY
 from relaxeq.report import markdown_table, run_facts, save_record
-from relaxeq.tables import Preset
+from relaxeq.study import fit_cell
+
+
+@dataclass(frozen=True)
+class AllShifts(Task):
+    """A task whose every image is rolled by its own random shift of the torus."""
+
+    task: Task
+
+    @property
+    def source(self) -> str:
+        return self.task.source
+
+    def load(self, seed: int = 0) -> Sets:
+        sets, draws = self.task.load(seed), torch.Generator().manual_seed(seed)
+        parts = (part.tensors for part in (sets.train, sets.test))
+        train, test = (TensorDataset(shifted(x, draws), y) for x, y in parts)
+        return replace(sets, train=train, test=test)
+
+    def describe(self) -> str:
+        return f"{self.task.describe()}, every image shifted at random over its torus"
 
 
 def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image rolled by its own random shift of the torus."""
     shifts = torch.randint(0, images.shape[-1], (len(images), 2), generator=generator)
     rolled = [x.roll(tuple(d), (1, 2)) for x, d in zip(images, shifts.tolist(), strict=True)]
     return torch.stack(rolled)
 
 
-def learned(preset: Preset, seed: int) -> rq.Report:
-    sets = ToyTask("digit", preset.train, preset.test).load(seed)
-    draws = torch.Generator().manual_seed(seed)
-    (x, y), (x_test, y_test) = sets.train.tensors, sets.test.tensors
-    x = shifted(x, draws)
-    torch.manual_seed(seed)
-    net = rq.models.PaperNet("F-FC+CONV", 1, sets.outputs, preset.alpha(10), sets.size)
-    held_out = TensorLoader((shifted(x_test, draws), y_test), 512)
-    training = preset.training
-    loader = TensorLoader((x, y), training.batch, seed=seed)
-    options = training.options(seed, progress=True)
-    return rq.summary(rq.fit(net, loader, held_out, training.epochs, options=options))
-
-
 def main(
-    seeds: Annotated[int, typer.Option(min=1, help="How many, counted from 0.")] = 3,
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "long",
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
+    seeds: Seeds = 3,
+    preset: PresetName = "long",
+    out: Runs = Path("runs/all_shifts"),
+    results: Results = RESULTS,
 ) -> None:
     torch.set_num_threads(1)
-    settings = PRESETS[preset]
-    reports = [learned(settings, seed) for seed in range(seeds)]
-    data = "UCI digits, 8×8 on 16×16 tori, every image shifted at random"
-    facts = run_facts(data, settings.record() | {"seeds": list(range(seeds))})
+    settings = replace(TOY.preset(preset), seeds=tuple(range(seeds)))
+    chosen = ("F-FC+CONV", "digit", "laplace")
+    cells = [replace(c, task=AllShifts(c.task)) for c in TOY.cells(settings) if c.key == chosen]
+    reports = [rq.summary(fit_cell(cell, out / cell.name, progress=True)) for cell in cells]
+    facts = run_facts(cells[0].task.describe(), settings.record() | {"seeds": list(range(seeds))})
     rows = [[asdict(row) for row in report.rows] for report in reports]
     accuracies = [report.test_accuracy or 0.0 for report in reports]
     shares = [[row.share for row in report.rows if row.path == "CONV"] for report in reports]
@@ -71,4 +78,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_function(main)

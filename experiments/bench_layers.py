@@ -15,11 +15,11 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+from options import RESULTS, Results, Threads
 from torch import Tensor, nn
 
 import relaxeq as rq
@@ -169,11 +169,9 @@ def table(found: dict[str, dict[str, list[float]]]) -> str:
 
 
 def main(
-    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 2,
+    threads: Threads = 2,
     turns: Annotated[int, typer.Option(min=3, help="Turns that every candidate takes.")] = 15,
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
+    results: Results = RESULTS,
 ) -> None:
     torch.set_num_threads(threads)
     built = construction()

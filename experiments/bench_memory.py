@@ -15,10 +15,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import typer
+from options import RESULTS, Results
 from rich.progress import track
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -177,9 +177,7 @@ def note(row: dict[str, Any]) -> str:
 
 
 def main(
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
+    results: Results = RESULTS,
 ) -> None:
     works = [
         work

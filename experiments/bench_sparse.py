@@ -10,12 +10,12 @@ Writes experiments/results/bench_sparse.{json,md}.
 
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 from bench_layers import in_turns
+from options import RESULTS, TOY_DATA, Results
 from torch import nn
 
 import relaxeq as rq
@@ -61,9 +61,7 @@ def median_ratio(one: list[float], other: list[float]) -> float:
 
 def main(
     turns: Annotated[int, typer.Option(min=3, help="Turns of training steps.")] = 15,
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
+    results: Results = RESULTS,
 ) -> None:
     torch.set_num_threads(1)
     loader = TensorLoader(ToyTask("digit", 256, 1).load().train, 128, seed=0)
@@ -82,7 +80,7 @@ def main(
         "training step, × the twin's",
         "evidence gradient, in KFAC passes",
     ]
-    facts = run_facts("UCI digits in quadrants of 16×16", {"alpha": 4, "batch": 128, "data": 256})
+    facts = run_facts(TOY_DATA, {"alpha": 4, "batch": 128, "data": 256})
     values = {"step_milliseconds": times, "passes_milliseconds": found}
     stem, text = results / "bench_sparse", markdown_table(head, lines, left=2)
     print(save_record(stem, "What sparse paths cost", facts | {"turns": turns}, text, values))

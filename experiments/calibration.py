@@ -2,25 +2,26 @@
 
     .venv/bin/python experiments/calibration.py
 
-trains the demo's F-FC+CONV network on both tasks, by MAP and by the evidence, and writes NLL,
-accuracy and expected calibration error on the test digits to experiments/results/calibration.json
-and calibration.md.
+trains (or continues) the demo's F-FC+CONV networks in runs/calibration, on both tasks, by MAP and
+by the evidence, and writes NLL, accuracy and expected calibration error on the test digits to
+experiments/results/calibration.json and calibration.md.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
+from options import RESULTS, TOY_DATA, PresetName, Results, Runs, Seed
 from rich.progress import track
 
-import relaxeq as rq
 from relaxeq.cli import run_function
-from relaxeq.data import TensorLoader, toy_task
-from relaxeq.recipe import Options, held_out, posterior
+from relaxeq.data import TensorLoader
+from relaxeq.demo import TOY
+from relaxeq.recipe import held_out, posterior
 from relaxeq.report import markdown_table, run_facts, save_record
+from relaxeq.study import Cell, fit_cell
 
+SPEC = "F-FC+CONV"
 METHODS = (
     ("map", 1.0),
     ("linearised", 1.0),
@@ -29,34 +30,20 @@ METHODS = (
     ("sampled", 0.01),
 )
 """How to predict, and the temperature of the posterior."""
+BATCH = 99
+"""Digits of which the linearised outputs are held at a time."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """The demo's F-FC+CONV network and tasks, smaller: half its width, two thirds of its data."""
-
-    tasks: tuple[str, ...] = ("digit", "digit+quadrant")
-    objectives: tuple[str, ...] = ("map", "laplace")
-    alpha: int = 2
-    epochs: int = 60
-    lr: float = 0.005
-    train: int = 1000
-    seed: int = 0
-
-
-def measured(config: Config, task: str, objective: str) -> list[dict[str, float | str]]:
-    torch.manual_seed(config.seed)
-    train, test = toy_task(task, train=config.train)
-    classes = int(train.tensors[1].max()) + 1
-    size = {"alpha": config.alpha, "size": (16, 16)}
-    net = rq.models.PaperNet("F-FC+CONV", in_channels=1, classes=classes, **size)
-    loader = TensorLoader(train, 128, seed=config.seed)
-    options = Options(lr=config.lr, progress=False, seed=config.seed)
-    result = rq.fit(net, loader, None, config.epochs, objective, options)
-    found = posterior(result, loader)
-    held = TensorLoader(test, 99)
+def measured(cell: Cell, folder: Path) -> list[dict[str, float | str]]:
+    result = fit_cell(cell, folder)
+    sets = cell.task.load(cell.seed)
+    loader, _ = cell.training.loaders(sets, cell.seed)
+    found, held = posterior(result, loader), TensorLoader(sets.test, BATCH)
+    torch.manual_seed(cell.seed)
+    base = {"task": cell.column, "objective": cell.objective}
     return [
-        {"task": task, "objective": objective, "method": method, "temperature": temperature}
+        base
+        | {"method": method, "temperature": temperature}
         | asdict(held_out(found.tempered(temperature), held, method))
         for method, temperature in METHODS
     ]
@@ -73,17 +60,16 @@ def table(rows: list[dict]) -> str:
 
 
 def main(
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
-    epochs: Annotated[int, typer.Option(min=15, help="Epochs of each run.")] = Config.epochs,
+    preset: PresetName = "demo",
+    seed: Seed = 0,
+    out: Runs = Path("runs/calibration"),
+    results: Results = RESULTS,
 ) -> None:
     torch.set_num_threads(1)
-    config = Config(epochs=epochs)
-    runs = [(task, objective) for task in config.tasks for objective in config.objectives]
-    rows = [row for run in track(runs, "trainings") for row in measured(config, *run)]
-    data = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task), 297 for testing"
-    facts = run_facts(data, asdict(config))
+    settings = replace(TOY.preset(preset), seeds=(seed,))
+    cells = [cell for cell in TOY.cells(settings) if cell.row == SPEC]
+    rows = [row for cell in track(cells, "trainings") for row in measured(cell, out / cell.name)]
+    facts = run_facts(TOY_DATA, settings.record() | {"spec": SPEC, "preset": preset, "seed": seed})
     stem, title = results / "calibration", "Calibration on held-out digits"
     print(save_record(stem, title, facts, table(rows), {"rows": rows}))
 

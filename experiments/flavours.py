@@ -15,11 +15,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
+from options import RESULTS, Results, Seeds
 from rich.progress import track
 from torch import nn
 
@@ -219,10 +217,8 @@ def choice_table(choices: list[Choice], data: int, seconds: dict[str, float]) ->
 
 
 def main(
-    seeds: Annotated[int, typer.Option(min=1, help="Networks per spec.")] = Config.seeds,
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
+    seeds: Seeds = Config.seeds,
+    results: Results = RESULTS,
 ) -> None:
     torch.set_num_threads(1)
     config = Config(seeds=seeds)

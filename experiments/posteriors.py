@@ -2,9 +2,10 @@
 
     .venv/bin/python experiments/posteriors.py
 
-trains F-FC+CONV networks of two relaxed layers, and PaperNet with its eight, on the demo's task
-"digit" by the evidence. Then it predicts held-out digits with posteriors N(θ*, T (H + α)⁻¹) around
-the same weights θ*, under the same precisions α, by 64 draws of θ each:
+trains (or continues in runs/posteriors) F-FC+CONV networks of two relaxed layers, and PaperNet
+with its eight, on the demo's task "digit" by the evidence. Then it predicts held-out digits with
+posteriors N(θ*, T (H + α)⁻¹) around the same weights θ*, under the same precisions α, by 64 draws
+of θ each:
 
     whole GGN    H with all blocks between parameters: Laplace's method itself
     KFAC         Kronecker factors of the block of each parameter, drawn by relaxeq's Posterior
@@ -18,10 +19,10 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import typer
+from options import RESULTS, TOY_DATA, Results, Runs, Seeds
 from rich.progress import track
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
@@ -30,56 +31,43 @@ from torch.nn.utils import parameters_to_vector
 import relaxeq as rq
 from relaxeq.cli import run_function
 from relaxeq.curvature import Pass
-from relaxeq.data import TensorLoader, toy_task
+from relaxeq.data import Sets, TensorLoader, ToyTask
 from relaxeq.groups import Z2
 from relaxeq.recipe import FitResult, calibration, posterior, prior_groups
 from relaxeq.report import markdown_table, run_facts, save_record
-from relaxeq.study import figure_of
+from relaxeq.study import Cell, Network, Paper, Training, figure_of, fit_cell
 
 TEMPERATURES = (1.0, 0.1, 0.01)
+LR, BATCH, DRAWS = 0.005, 50, 64
 
 
 @dataclass(frozen=True)
-class Network:
-    """How many relaxed layers, 2 or PaperNet's 8, digits to train on, and epochs."""
+class TwoLayers(Network):
+    """Two relaxed layers, each halving the grid, and a linear one."""
 
-    layers: int
-    data: int
-    epochs: int
+    cost = 1.0
 
-    def __str__(self) -> str:
-        return f"{self.layers} relaxed layers, N = {self.data}, {self.epochs} epochs"
-
-    def build(self) -> nn.Module:
-        if self.layers == 8:
-            return rq.models.PaperNet("F-FC+CONV", 1, 10, alpha=2, size=(16, 16))
-        sizes = [(1, 16), (4, 8), (4, 4)]
+    def build(self, sets: Sets) -> nn.Module:
+        sizes = [(sets.channels, 16), (4, 8), (4, 4)]
         one, two, three = [rq.Field(Z2(), c, (size, size)) for c, size in sizes]
         first, second = rq.RelaxedLayer(one, two, stride=2), rq.RelaxedLayer(two, three, stride=2)
-        return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), nn.Linear(64, 10))
+        head = nn.Linear(three.dim, sets.outputs)
+        return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), head)
 
 
-@dataclass(frozen=True)
-class Config:
-    networks: tuple[Network, ...] = (
-        Network(2, 100, 200),
-        Network(2, 500, 100),
-        Network(8, 500, 100),
-    )
-    seeds: int = 3
-    test: int = 200
-    lr: float = 0.005
-    draws: int = 64
+STUDIES: tuple[tuple[int, Network, int, int], ...] = (
+    (2, TwoLayers(), 100, 200),
+    (2, TwoLayers(), 500, 100),
+    (8, Paper("F-FC+CONV", 2), 500, 100),
+)
+"""How many relaxed layers, of which network, digits to train on, and epochs."""
 
 
-def trained(config: Config, network: Network, seed: int) -> tuple[FitResult, TensorLoader, Any]:
-    """The fit, its training loader, and the test digits."""
-    torch.manual_seed(seed)
-    train, test = toy_task("digit", network.data, config.test, seed)
-    loader = TensorLoader(train, 50, seed=seed)
-    options = rq.Options(lr=config.lr, seed=seed, progress=False)
-    result = rq.fit(network.build(), loader, None, network.epochs, options=options)
-    return result, loader, test.tensors
+def cell_of(study: tuple[int, Network, int, int], seed: int) -> Cell:
+    layers, network, data, epochs = study
+    title = f"{layers} relaxed layers, N = {data}, {epochs} epochs"
+    training = Training(epochs, lr=LR, batch=BATCH)
+    return Cell(title, "digit", network, ToyTask("digit", data, 200), training, "laplace", seed)
 
 
 def jacobians(net: nn.Module, x: Tensor) -> Tensor:
@@ -115,32 +103,32 @@ def exact_steps(rows: Tensor, alphas: Tensor, draws: int) -> tuple[Tensor, float
     return prior - (rows / alphas).mT @ pulled, gamma
 
 
-def kinds(
-    config: Config, result: FitResult, loader: TensorLoader
-) -> Iterator[tuple[str, Tensor, float]]:
+def kinds(result: FitResult, loader: TensorLoader) -> Iterator[tuple[str, Tensor, float]]:
     """Draws of θ − θ* (P, draws) and γ by every kind of posterior."""
     net, (x, _) = result.net, loader.tensors
     alphas = precisions(result)
     roots = Pass().root()(net(x).detach())
     rows = torch.einsum("nkp,nkc->ncp", jacobians(net, x), roots).flatten(0, 1)
-    yield "whole GGN", *exact_steps(rows, alphas, config.draws)
+    yield "whole GGN", *exact_steps(rows, alphas, DRAWS)
     found, centre = posterior(result, loader), parameters_to_vector(net.parameters()).detach()
     drawn = []
-    for _ in range(config.draws):
+    for _ in range(DRAWS):
         with found.sampled() as moved:
             drawn.append(parameters_to_vector(moved.parameters()).detach() - centre)
     yield "KFAC", torch.stack(drawn, 1), sum(prior.effective_parameters for prior in result.priors)
 
 
-def measured(config: Config, network: Network, seed: int) -> list[dict[str, Any]]:
-    result, loader, (x, y) = trained(config, network, seed)
+def measured(cell: Cell, folder: Path) -> list[dict[str, Any]]:
+    result, sets = fit_cell(cell, folder), cell.task.load(cell.seed)
+    loader, (x, y) = cell.training.loaders(sets, cell.seed)[0], sets.test.tensors
     net = result.net.eval()
     of_test, centre = jacobians(net, x), net(x).detach()
-    base = {"network": str(network), "seed": seed, "parameters": of_test.shape[2]}
+    base = {"network": cell.row, "seed": cell.seed, "parameters": of_test.shape[2]}
     base |= {"slope": result.slope.ratio}
     alone = asdict(calibration(centre.softmax(-1), y))
     rows = [base | {"kind": "θ* alone", "method": "map"} | alone]
-    for kind, steps, gamma in kinds(config, result, loader):
+    torch.manual_seed(cell.seed)
+    for kind, steps, gamma in kinds(result, loader):
         for temperature in TEMPERATURES:
             moves = temperature**0.5 * steps
             linear = centre + torch.einsum("nkp,ps->snk", of_test, moves)
@@ -189,19 +177,13 @@ def over(rows: list[dict[str, Any]], name: str, digits: int, factor: float = 1.0
     return figure_of([factor * row[name] for row in rows]).text(digits, len(rows) > 1)
 
 
-def main(
-    seeds: Annotated[int, typer.Option(min=1, help="How many, counted from 0.")] = 3,
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
-) -> None:
+def main(seeds: Seeds = 3, out: Runs = Path("runs/posteriors"), results: Results = RESULTS) -> None:
     torch.set_num_threads(1)
-    config = Config(seeds=seeds)
-    runs = [(network, seed) for network in config.networks for seed in range(seeds)]
-    rows = [row for run in track(runs, "trainings") for row in measured(config, *run)]
-    settings = {"networks": [str(n) for n in config.networks], "lr": config.lr}
-    settings |= {"seeds": list(range(seeds))}
-    facts = run_facts("UCI digits, 8×8, 200 for testing", settings | {"draws": config.draws})
+    todo = [cell_of(study, seed) for study in STUDIES for seed in range(seeds)]
+    rows = [row for cell in track(todo, "trainings") for row in measured(cell, out / cell.name)]
+    settings = {"networks": list(dict.fromkeys(cell.row for cell in todo))}
+    settings |= {"lr": LR, "batch": BATCH, "seeds": list(range(seeds)), "draws": DRAWS}
+    facts = run_facts(TOY_DATA + ", 200 for testing", settings)
     stem, title = results / "posteriors", "What each approximation of the posterior predicts"
     print(save_record(stem, title, facts, table(rows), {"rows": rows}))
 

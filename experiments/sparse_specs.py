@@ -16,6 +16,7 @@ from typing import Annotated
 
 import torch
 import typer
+from options import RESULTS, Results, Runs, Seed
 from torch import nn
 
 import relaxeq as rq
@@ -168,11 +169,9 @@ def settings(config: Config) -> dict[str, object]:
 
 def main(
     mnist: Annotated[Path | None, typer.Option(help="Folder of MNIST's files.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of data, weights and batches.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/sparse_specs"),
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
+    seed: Seed = 0,
+    out: Runs = Path("runs/sparse_specs"),
+    results: Results = RESULTS,
     picture: Annotated[Path, typer.Option(help="Weights of a layer.")] = Path("docs/sparse.png"),
 ) -> None:
     torch.set_num_threads(1)

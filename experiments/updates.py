@@ -18,10 +18,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import typer
+from options import RESULTS, TOY_DATA, Jobs, Results, Runs, Seeds
 
 import relaxeq as rq
 from relaxeq.cli import run_function
@@ -97,8 +97,7 @@ class Work:
 def trained(work: Work) -> tuple[Outcome, FitResult]:
     cell, training = work.cell, work.cell.training
     sets = cell.task.load(cell.seed)
-    torch.manual_seed(cell.seed)
-    net = cell.network.build(sets)
+    net = cell.build(sets)
     options = replace(training.options(cell.seed), final_curvature="kfac", **RUNS[work.how])
     loaders = training.loaders(sets, cell.seed)
     begin = time.process_time()
@@ -212,12 +211,10 @@ def measured(work: Work, out: Path) -> dict[str, Any]:
 
 
 def main(
-    seeds: Annotated[int, typer.Option(min=1, help="How many, counted from 0.")] = 3,
-    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
-    out: Annotated[Path, typer.Option(help="Folder of finished trainings.")] = Path("runs/updates"),
-    results: Annotated[Path, typer.Option(help="Folder of the record.")] = Path(
-        "experiments/results"
-    ),
+    seeds: Seeds = 3,
+    jobs: Jobs = 2,
+    out: Runs = Path("runs/updates"),
+    results: Results = RESULTS,
 ) -> None:
     demo = PRESETS["demo"]
     training = replace(demo.training, burn_in=10)  # that of App. F.6
@@ -230,9 +227,8 @@ def main(
         found = list(pool.map(measured, works, [out] * len(works)))
     outcomes = [Outcome(**each["outcome"]) for each in found]
     losses = [row for each in found for row in each["losses"]]
-    data = "UCI digits, 8×8 in quadrants of 16×16 (relaxeq.data.toy_task)"
     settings = preset.record() | {"spec": "F-FC+CONV", "seeds": list(range(seeds))}
-    facts = run_facts(data, settings | {"threads per training": 1})
+    facts = run_facts(TOY_DATA, settings | {"threads per training": 1})
     values = {"outcomes": [asdict(o) for o in outcomes], "losses": losses}
     stem, title = results / "updates", "Updates of precisions, and cheaper evidence"
     print(save_record(stem, title, facts, tables(outcomes, losses), values))

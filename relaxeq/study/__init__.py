@@ -1,6 +1,6 @@
 """Studies: many trainings at once, that resume, with one display, and figures over their seeds."""
 
-from relaxeq.study.cell import Cell, check_cell, check_device, train_cell
+from relaxeq.study.cell import Cell, check_cell, check_device, fit_cell, train_cell
 from relaxeq.study.claims import Claim, claims_list, claims_markdown
 from relaxeq.study.figures import (
     ACCURACY,
@@ -49,6 +49,7 @@ __all__ = [
     "claims_list",
     "claims_markdown",
     "figure_of",
+    "fit_cell",
     "is_finished",
     "read_outcome",
     "read_settings",

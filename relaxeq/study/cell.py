@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from torch import nn
 
-from relaxeq.data import Task
+from relaxeq.data import Sets, Task
 from relaxeq.errors import SpecError
-from relaxeq.recipe import fit
+from relaxeq.recipe import FitResult, fit
 from relaxeq.study.files import SETTINGS, check_settings
 from relaxeq.study.job import Job
 from relaxeq.study.network import Network
@@ -47,6 +48,12 @@ class Cell:
         parts = {"network": repr(self.network), "data": repr(self.task)}
         return parts | self.training.record() | {"objective": self.objective, "seed": self.seed}
 
+    def build(self, sets: Sets) -> nn.Module:
+        """The network before training, drawn on the CPU from the seed alone."""
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            return self.network.build(sets)
+
     def job(self, out: Path) -> Job["Cell"]:
         """The training in its folder below `out`."""
         length = self.training.epochs * self.network.cost
@@ -70,22 +77,28 @@ def check_device(device: str) -> None:
         ) from error
 
 
-def train_cell(cell: Cell, folder: Path, progress: bool = False, device: str = "cpu") -> None:
-    """Train the cell in `folder`, or continue it there; its report is written last.
+def fit_cell(
+    cell: Cell, folder: Path | None = None, progress: bool = False, device: str = "cpu"
+) -> FitResult:
+    """Train the cell, in `folder` if there is one, or continue it there.
 
     Data and weights are drawn on the CPU, the same for every `device` of the network. Raises
     SpecError for no such device, CheckpointError for a folder of other settings, and what
     `relaxeq.fit` raises.
     """
-    check_cell(cell, folder)
+    if folder is not None:
+        check_cell(cell, folder)
     check_device(device)
     sets = cell.task.load(cell.seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(cell.seed)
-        net = cell.network.build(sets).to(device)
+    net = cell.build(sets).to(device)
     train, test = cell.training.loaders(sets, cell.seed)
     options = cell.training.options(cell.seed, progress)
     epochs, objective = cell.training.epochs, cell.objective
-    result = fit(net, train, test, epochs, objective, options, run_dir=folder)
+    return fit(net, train, test, epochs, objective, options, run_dir=folder)
+
+
+def train_cell(cell: Cell, folder: Path, progress: bool = False, device: str = "cpu") -> None:
+    """`fit_cell` in a folder that gets page and report too; the report is written last."""
+    result = fit_cell(cell, folder, progress, device)
     facts = {"data": cell.task.describe(), "network": cell.network, "seed": cell.seed}
     write_outcome(result, f"{cell.row}, {cell.column}, {cell.objective}", facts, folder)

@@ -13,7 +13,7 @@ from relaxeq.evidence import MacKay
 from relaxeq.recipe import Loaders
 from relaxeq.recipe.checkpoint import RunFolder
 from relaxeq.report import read_report
-from relaxeq.study import Cell, Paper, Training, train_cell
+from relaxeq.study import Cell, Paper, Training, fit_cell, train_cell
 
 TASK = ImageTask("digits", (Fitted((8, 8)),), 40, 20)
 SHORT = Training(3, burn_in=1, update_every=1, batch=20)
@@ -76,6 +76,22 @@ def test_a_cell_leaves_report_history_and_settings(tmp_path: Path) -> None:
     assert "<title>F-FC+CONV, digits, laplace</title>" in page
     for shown in (TASK.describe(), "burn_in", "Log evidence"):
         assert shown in page
+
+
+def test_without_a_folder_a_cell_gives_the_same_numbers(tmp_path: Path) -> None:
+    train_cell(CELL, tmp_path)
+    result = fit_cell(CELL)
+    assert result.evidence == read_report(tmp_path / "report.json").evidence
+    assert fit_cell(replace(CELL, seed=2)).evidence != result.evidence
+
+
+def test_the_seed_alone_draws_the_weights() -> None:
+    state = torch.get_rng_state()
+    one, same, other = (cell.build(TASK.load()) for cell in (CELL, CELL, replace(CELL, seed=2)))
+    assert torch.equal(torch.get_rng_state(), state)
+    weights = [torch.nn.utils.parameters_to_vector(net.parameters()) for net in (one, same, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
 
 
 def test_a_stopped_cell_continues_to_the_same_numbers(
