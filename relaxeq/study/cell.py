@@ -11,7 +11,7 @@ from torch import nn
 from relaxeq.data import Sets, Task
 from relaxeq.errors import SpecError
 from relaxeq.recipe import FitResult, fit
-from relaxeq.study.files import SETTINGS, check_settings
+from relaxeq.study.files import SETTINGS, check_settings, unclaimed_if_nothing_came
 from relaxeq.study.job import Job
 from relaxeq.study.network import Network
 from relaxeq.study.outcome import write_outcome
@@ -84,10 +84,16 @@ def fit_cell(
 
     Data and weights are drawn on the CPU, the same for every `device` of the network. Raises
     SpecError for no such device, CheckpointError for a folder of other settings, and what
-    `relaxeq.fit` raises.
+    `relaxeq.fit` raises; where nothing was trained, the folder takes other settings.
     """
-    if folder is not None:
-        check_cell(cell, folder)
+    if folder is None:
+        return _fit(cell, folder, progress, device)
+    check_cell(cell, folder)
+    with unclaimed_if_nothing_came(folder / SETTINGS):
+        return _fit(cell, folder, progress, device)
+
+
+def _fit(cell: Cell, folder: Path | None, progress: bool, device: str) -> FitResult:
     check_device(device)
     sets = cell.task.load(cell.seed)
     net = cell.build(sets).to(device)

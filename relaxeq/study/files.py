@@ -1,6 +1,8 @@
 """JSON of studies, and the settings that a folder of runs holds."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,20 @@ def check_settings(settings: dict[str, Any], file: Path, name: str) -> None:
             f"{name}={str(file.parent)!r} holds runs with other settings"
             f"{_difference(found, settings)}: choose another folder, or delete that one."
         )
+
+
+@contextmanager
+def unclaimed_if_nothing_came(file: Path) -> Iterator[None]:
+    """Take the settings of a folder back if an error leaves nothing beside them.
+
+    A folder in which nothing was trained, after a typing error say, then takes any others.
+    """
+    try:
+        yield
+    except BaseException:
+        if file.exists() and list(file.parent.iterdir()) == [file]:
+            file.unlink()
+        raise
 
 
 def _difference(found: str, ours: dict[str, Any]) -> str:

@@ -141,3 +141,30 @@ def test_names_are_folders() -> None:
     job = cell.job(Path("out"))
     assert job.folder == Path("out") / cell.name
     assert job.cost > replace(cell, objective="map").job(Path("out")).cost
+
+
+def test_a_failed_start_claims_no_folder(tmp_path: Path) -> None:
+    wrong = replace(CELL, network=Paper("F-FC+CNV", 1))
+    with pytest.raises(SpecError, match="'CNV' is not a path"):
+        train_cell(wrong, tmp_path)
+    assert not list(tmp_path.iterdir())
+    train_cell(CELL, tmp_path)
+    with pytest.raises(CheckpointError, match="holds runs with other settings"):
+        train_cell(wrong, tmp_path)
+    assert read_report(tmp_path / "report.json").epochs == SHORT.epochs
+
+
+def test_what_was_trained_before_an_error_keeps_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = RunFolder.save
+
+    def stop_after_one(self: RunFolder, *arguments: object) -> None:
+        save(self, *arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "save", stop_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        train_cell(CELL, tmp_path)
+    with pytest.raises(CheckpointError, match="holds runs with other settings"):
+        train_cell(replace(CELL, seed=2), tmp_path)
