@@ -53,7 +53,7 @@ class RelaxedLinear(LearnableSymmetry):
         self.source.check(x)
         self.paths.check(x)
         active = self.paths.active()
-        y: Tensor = self.paths(x, active) if active else x.new_zeros(len(x), self.target.dim)
+        y: Tensor = self.paths(x, active) if active else x.new_zeros(x.shape[0], self.target.dim)
         return y if self.bias is None else self.bias(y)
 
     def matrix(self) -> Matrix:

@@ -63,7 +63,7 @@ class RelaxedLayer(LearnableSymmetry, GridLayer):
         terms: list[Tensor] = [self.paths(x, direct)] if direct else []
         if fine := self._on_fine_grid():
             terms.append(polyphase(self.paths(x, fine)))
-        y = sum(terms[1:], terms[0]) if terms else x.new_zeros(len(x), *self.target.shape)
+        y = sum(terms[1:], terms[0]) if terms else x.new_zeros(x.shape[0], *self.target.shape)
         return y if self.bias is None else self.bias(y)
 
     def active(self) -> list[Path]:

@@ -30,10 +30,10 @@ class FactoredFC(Path):
         self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.reshape(len(x), *self.theta2.shape[1:])
+        x = x.reshape(x.shape[0], *self.theta2.shape[1:])
         x1 = tap(self, "theta2", x, torch.einsum("ocp,ncp->noc", self.theta2, x))
         y = tap(self, "theta1", x1, torch.einsum("ocq,noc->noq", self.theta1, x1))
-        return y.reshape(len(x), *self.out_shape)
+        return y.reshape(x.shape[0], *self.out_shape)
 
     def sites(self) -> dict[str, Site]:
         out, in_, coarse = self.theta1.shape

@@ -1,8 +1,10 @@
 """Taps: where a layer shows the input and output of a site to whoever listens."""
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+import torch
 from torch import Tensor, nn
 
 Listener = Callable[[nn.Module, str, Tensor, Tensor], None]
@@ -28,9 +30,18 @@ def is_listening() -> bool:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Send every tap to `listener` while the context is open."""
+    """Send every tap to `listener` while the context is open; compiled modules run as written."""
     _listeners.append(listener)
     try:
-        yield
+        with _as_written():
+            yield
     finally:
         _listeners.remove(listener)
+
+
+def _as_written() -> AbstractContextManager[object]:
+    # torch's compiler takes a second to import; where it is not, nothing is compiled.
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return stance

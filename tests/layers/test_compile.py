@@ -77,3 +77,19 @@ def test_learned_priors_compile_nothing_anew(unchecked):
     layer.paths["CONV"].prior_variance = 0.0
     fast(x)
     assert len(graphs) == 2
+
+
+def test_the_curvature_of_a_compiled_network_is_the_networks(unchecked):
+    torch.compiler.reset()
+    net = torch.nn.Sequential(
+        LAYERS["F-FC+CONV+GCONV"](), torch.nn.Flatten(), torch.nn.Linear(FIELD.dim, 3)
+    )
+    batch = FIELD.random(4), torch.tensor([0, 1, 2, 0])
+    fast = torch.compile(net, backend="aot_eager")
+    truth = rq.kfac(net, [batch])
+    fast(batch[0])  # compiled before a curvature is taken, and used after it
+    found = rq.kfac(fast, [batch])
+    assert [name.removeprefix("_orig_mod.") for name in found] == list(truth)
+    for block, same in zip(found.values(), truth.values(), strict=True):
+        torch.testing.assert_close(block.dense(), same.dense())
+    torch.testing.assert_close(fast(batch[0]), net(batch[0]))

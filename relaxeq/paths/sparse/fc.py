@@ -48,15 +48,15 @@ class SparseFC(SparsePath):
         balance_pairs_(self.anchors("u1"), self.anchors("u2"))
 
     def respond(self, x: Tensor, functions: Functions, show: Show) -> Tensor:
-        x = x.reshape(len(x), self.pairs[1], -1)
+        x = x.reshape(x.shape[0], self.pairs[1], -1)
         second = spread(self.anchors("u2"), functions["u2"])
         x1 = show("u2", x, torch.einsum("ocp,ncp->noc", second, x))
         first = spread(self.anchors("u1"), functions["u1"])
         y = show("u1", x1, torch.einsum("ocq,noc->noq", first, x1))
-        return y.reshape(len(x), *self.out_shape)
+        return y.reshape(x.shape[0], *self.out_shape)
 
     def pair_slopes(self, x: Tensor, functions: Functions, slopes: Functions) -> Tensor:
-        x = x.reshape(len(x), self.pairs[1], -1)
+        x = x.reshape(x.shape[0], self.pairs[1], -1)
         of_first, of_second = functions["u1"], functions["u2"]
         first, steeper = (spread(self.anchors("u1"), f) for f in (of_first, slopes["u1"]))
         seconds = [spread(self.anchors("u2"), f) for f in (of_second, slopes["u2"])]
