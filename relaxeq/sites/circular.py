@@ -21,7 +21,7 @@ def circular_pad(x: Tensor, pad: Sequence[int]) -> Tensor:
     axes = [x.ndim - 1 - i for i in range(len(pad) // 2)]
     sides = [(x.shape[axis], *pad[2 * i : 2 * i + 2]) for i, axis in enumerate(axes)]
     simple = all(0 <= side <= size for size, *both in sides for side in both)
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     if not simple or traced:  # a compiler fuses torch's copies by itself, a trace takes no others
         return functional.pad(x, tuple(pad), mode="circular")
     if not any(pad):
