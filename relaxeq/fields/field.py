@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relaxeq.errors import GroupError, ShapeError, SpecError
+from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields.action import move_pixels
+from relaxeq.fields.features import check_features
 from relaxeq.groups import PlanarElement, PlanarGroup
 
 REPRESENTATIONS = ("regular", "trivial")
@@ -101,14 +102,7 @@ class Field:
 
     def check(self, x: Tensor, name: str = "x") -> None:
         """Raise ShapeError unless x is a floating tensor of shape (batch, *shape)."""
-        if not isinstance(x, Tensor) or x.ndim != 4 or tuple(x.shape[1:]) != self.shape:
-            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise ShapeError(
-                f"{name} must have shape (batch, {', '.join(map(str, self.shape))}) for {self}, "
-                f"got {given}."
-            )
-        if not x.is_floating_point():
-            raise ShapeError(f"{name} must be a floating tensor, got {x.dtype}: write x.float().")
+        check_features(x, self.shape, self, name)
 
     def __str__(self) -> str:
         height, width = self.size

@@ -30,7 +30,7 @@ class CayleyConv(Path):
 
     def __init__(self, source: Vectors, target: Vectors, label: str = "GCONV") -> None:
         super().__init__(label, source.shape, target.shape)
-        self.group = _group_of_regular(source, target, label)
+        self.group = group_of_regular(source, target, label)
         order = self.group.order
         quotient = self.group.mul[self.group.inv].T.copy()  # [g', g] = g⁻¹ g'
         self.register_buffer("table", torch.from_numpy(quotient), persistent=False)
@@ -85,7 +85,8 @@ class CayleyFeatures(Layout):
         return len(self.read)
 
 
-def _group_of_regular(source: Vectors, target: Vectors, label: str) -> FiniteGroup:
+def group_of_regular(source: Vectors, target: Vectors, label: str) -> FiniteGroup:
+    """The group of two regular representations. Raises GroupError for others."""
     group = source.rho.group
     if not isinstance(group, FiniteGroup) or not source.rho == target.rho == group.regular:
         raise GroupError(

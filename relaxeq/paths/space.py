@@ -6,7 +6,8 @@ from typing import Any, Protocol, final, runtime_checkable
 import torch
 from torch import Tensor
 
-from relaxeq.errors import GroupError, ShapeError, SpecError
+from relaxeq.errors import GroupError, SpecError
+from relaxeq.fields.features import check_features
 from relaxeq.groups import Representation
 
 
@@ -75,11 +76,7 @@ class Vectors:
 
     def check(self, x: Tensor, name: str = "x") -> None:
         """Raise ShapeError unless x is a floating tensor of shape (batch, channels·ρ.dim)."""
-        if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != self.dim:
-            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise ShapeError(f"{name} must have shape (batch, {self.dim}) for {self}, got {given}.")
-        if not x.is_floating_point():
-            raise ShapeError(f"{name} must be a floating tensor, got {x.dtype}: write x.float().")
+        check_features(x, self.shape, self, name)
 
     def __str__(self) -> str:
         return f"{self.channels}×({self.rho}) of {self.rho.group}"

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from functools import lru_cache
 
-import numpy as np
-
 from relaxeq.errors import GroupError, SpecError
 from relaxeq.groups import FiniteGroup, PointGroup, Subgroup, cyclic, dihedral, point_group, trivial
 from relaxeq.groups.abstract import Group
+from relaxeq.groups.tables import same_matrices
 
 
 def find_subgroup(group: Group, part: object) -> Subgroup:
@@ -26,7 +25,7 @@ def find_subgroup(group: Group, part: object) -> Subgroup:
     if isinstance(part, Subgroup) and part.parent != group:
         part = part.group
     if isinstance(part, FiniteGroup):
-        places = _same_matrices(group, part)
+        places = same_matrices(part.concrete, group.concrete)
         return group.subgroup(places) if places else group.as_subgroup(part)
     return group.as_subgroup(part)  # type: ignore[arg-type]  # it says what is wrong
 
@@ -84,12 +83,3 @@ def _named(group: FiniteGroup, name: str) -> Subgroup:
     raise SpecError(
         f"{name!r} is no subgroup of {group}: write one of {', '.join(map(repr, every))}."
     )
-
-
-def _same_matrices(group: FiniteGroup, part: FiniteGroup) -> list[int]:
-    small, big = part.concrete, group.concrete
-    if small is None or big is None or small.shape[1:] != big.shape[1:]:
-        return []
-    close = np.isclose(small[:, None], big[None], atol=1e-9).all(axis=(2, 3))
-    places: list[int] = np.flatnonzero(close.any(0)).tolist()
-    return places if close.any(1).all() else []

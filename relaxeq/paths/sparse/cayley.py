@@ -8,9 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from relaxeq.errors import GroupError
-from relaxeq.groups import FiniteGroup
-from relaxeq.paths.cayley import CayleyFeatures
+from relaxeq.paths.cayley import CayleyFeatures, group_of_regular
 from relaxeq.paths.space import Vectors
 from relaxeq.paths.sparse.anchors import places_of
 from relaxeq.paths.sparse.basis import White, gain_of, sparse_basis
@@ -37,7 +35,8 @@ class SparseCayley(SparsePath):
         label: str = "S-GCONV",
         options: Sparse = Sparse(),  # noqa: B008  (a frozen value)
     ) -> None:
-        group = _one_group(source, target, options, label)
+        group = group_of_regular(source, target, label)
+        options.refuse_pairs(label)
         basis = sparse_basis(places_of(source, "source"), options)
         pairs = (target.channels, source.channels)
         factors = {"u": (basis, (*pairs, basis.shape[0]))}
@@ -75,14 +74,3 @@ class SparseCayley(SparsePath):
     @property
     def symmetry(self) -> str:
         return self.group.name
-
-
-def _one_group(source: Vectors, target: Vectors, options: Sparse, label: str) -> FiniteGroup:
-    group = source.rho.group
-    if not isinstance(group, FiniteGroup) or not source.rho == target.rho == group.regular:
-        raise GroupError(
-            f"{label} convolves over a finite group, and needs its regular representation on both "
-            f"sides, not {source.rho} and {target.rho}: write group.regular, or MAP in its place."
-        )
-    options.refuse_pairs(label)
-    return group
