@@ -1,6 +1,6 @@
 """Speed of layers: in one run, as ratios to torch's plain convolution of the same width.
 
-    python experiments/bench_layers.py    # half a minute on two cores
+    python experiments/bench_layers.py
 
 Each row is a forward and a backward pass (training mode, gradients of input and weights) of maps
 between regular fields of Z2 ⋊ p4. Candidates take turns, so that a busy machine slows all of them,
@@ -178,8 +178,9 @@ def main(
     found = {str(shape): of_shape(shape, turns) for shape in SHAPES}
     facts = run_facts("random fields", {"turns": turns, "shapes": [str(s) for s in SHAPES]})
     text = (
-        f"{table(found)}\nPaperNet F-FC+CONV+GCONV on Z2 ⋊ p4, α = 10, is built in {built[0]:.2f} s"
-        f" (median of {len(built)}: {statistics.median(built):.2f} s)."
+        f"{table(found)}\n\n"
+        f"PaperNet F-FC+CONV+GCONV on Z2 ⋊ p4, α = 10, is built in {built[0]:.2f} s "
+        f"(median of {len(built)}: {statistics.median(built):.2f} s)."
     )
     values = {"construction_seconds": built, "milliseconds": found}
     print(save_record(results / "layers", "Speed of layers", facts, text, values))

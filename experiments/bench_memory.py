@@ -1,6 +1,6 @@
 """What curvature takes of memory, beside an epoch of training, for whole batches and in chunks.
 
-    python experiments/bench_memory.py    # three minutes on one core, Linux
+    python experiments/bench_memory.py    # Linux only
 
 PaperNet (α = 10) with CONV, F-FC+CONV and F-FC. Each figure is the peak of resident memory of a
 process of its own that does one thing, less what network and data had taken before: an epoch with
