@@ -24,7 +24,9 @@ def representation(group: Group, images: Any, derivatives: Any = ()) -> Represen
     """
     given, slopes = _square_matrices("images", images), _square_matrices("derivatives", derivatives)
     if isinstance(group, FiniteGroup) and len(given) == group.order != group.generator_count:
-        given = given[[g.index for g in group.generators]]
+        rho = representation(group, given[[g.index for g in group.generators]])
+        _check_all(group, rho, given)
+        return rho
     _check_count("images", given, group.generator_count)
     _check_count("derivatives", slopes, group.algebra_count)
     dim = max(given.shape[1], slopes.shape[1])
@@ -168,6 +170,17 @@ def _check_homomorphism(group: FiniteGroup, rho: Representation) -> None:
                 f"images: rho({worst}) rho({g}) is not rho({worst @ g}): they differ by "
                 f"{errors.max():.2g}. Write the images of group.generators, {group.generators}."
             )
+
+
+def _check_all(group: FiniteGroup, rho: Representation, given: Floats) -> None:
+    errors = np.abs(matrices(rho) - given).max(axis=(1, 2))
+    if errors.max() > TOLERANCE * max(1.0, np.abs(given).max()):
+        worst = group.elements[int(np.argmax(errors))]
+        raise GroupError(
+            f"images: rho({worst}) is not the product of those of the generators "
+            f"{group.generators}: they differ by {errors.max():.2g}. Write the matrices of all "
+            "elements in the order of group.elements, or of the generators alone."
+        )
 
 
 def _check_algebra(group: MatrixLieGroup, rho: Representation) -> None:

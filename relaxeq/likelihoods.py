@@ -12,6 +12,8 @@ from torch.nn import functional
 from relaxeq.errors import DataError, SpecError
 from relaxeq.shapes import Columns, Logits
 
+OF_ONE_LENGTH = "x and y of a batch must be of one length"
+
 
 class Likelihood(ABC):
     """p(y|f) of a network output f of shape (batch, out); y as the subclass says."""
@@ -59,13 +61,15 @@ class Categorical(Likelihood):
         if targets.ndim != 1 or targets.dtype != torch.int64 or len(targets) != len(outputs):
             raise DataError(
                 f"targets of a classification loader must be int64 of shape ({len(outputs)},), got "
-                f"{targets.dtype} of shape {tuple(targets.shape)}: write y.long() class indices."
+                f"{targets.dtype} of shape {tuple(targets.shape)}: "
+                f"{_as_classes(targets, len(outputs))}."
             )
         low, high = int(targets.min()), int(targets.max())
         if low < 0 or high >= classes:
+            wider = f" or set classes={high + 1}" if low >= 0 else ""
             raise DataError(
                 f"targets hold labels from {low} to {high}, but the network has {classes} outputs: "
-                f"labels must be 0..{classes - 1}; relabel them or set classes={high + 1}."
+                f"labels must be 0..{classes - 1}; relabel them{wider}."
             )
 
 
@@ -162,17 +166,40 @@ class Poisson(Likelihood):
     def check(self, outputs: Logits, targets: Tensor) -> None:
         _check_floats(outputs, targets, "Poisson")
         if not ((targets >= 0) & (targets == targets.round())).all():
-            raise DataError("targets of a Poisson likelihood must be counts 0, 1, 2, …")
+            raise DataError(
+                "targets of a Poisson likelihood must be counts 0, 1, 2, …: pass what was counted, "
+                "neither scaled nor centred."
+            )
 
 
 def _check_floats(outputs: Tensor, targets: Tensor, kind: str) -> None:
     if targets.shape != outputs.shape or not targets.is_floating_point():
         raise DataError(
             f"targets of a {kind} loader must be floats of shape {tuple(outputs.shape)}, "
-            f"got {targets.dtype} of shape {tuple(targets.shape)}."
+            f"got {targets.dtype} of shape {tuple(targets.shape)}: {_as_floats(outputs, targets)}."
         )
     if not torch.isfinite(targets).all():
         raise DataError("targets hold NaN or infinity: clean or standardise the data first.")
+
+
+def _as_classes(targets: Tensor, count: int) -> str:
+    """What to write for targets that are no class indices."""
+    if targets.ndim == 0 or len(targets) != count:
+        return OF_ONE_LENGTH
+    if targets.ndim == 2:
+        return "write y[:, 0].long()" if targets.shape[1] == 1 else "write y.argmax(1)"
+    return "write y.long() class indices"
+
+
+def _as_floats(outputs: Tensor, targets: Tensor) -> str:
+    """What to write for targets that are no floats of the outputs' shape."""
+    if targets.ndim == 0 or len(targets) != len(outputs):
+        return OF_ONE_LENGTH
+    flat = targets.ndim == 1 and outputs.shape[1] == 1
+    axis = "[:, None]" if flat else ""
+    if not flat and targets.shape != outputs.shape:
+        return f"the network has {outputs.shape[1]} outputs, which must be as many as targets"
+    return f"write y{axis}" if targets.is_floating_point() else f"write y{axis}.float()"
 
 
 def likelihood_from(given: "str | Likelihood") -> Likelihood:

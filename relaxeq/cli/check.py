@@ -103,8 +103,8 @@ def _first_pass(network: nn.Module, x: Any, shape: tuple[int, ...]) -> None:
         network(x)
     except Exception as error:
         raise ShapeError(
-            f"the network fails on an input of shape {tuple(shape)}: {error}. Give it --channels, "
-            "--size and --rep that it takes."
+            f"the network fails on an input of shape {tuple(shape)}: {str(error).rstrip('.')}. "
+            "Give it --channels, --size and --rep that it takes."
         ) from error
 
 

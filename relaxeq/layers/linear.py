@@ -69,6 +69,6 @@ def _spec(group: Group, spec: str | None, groups: Iterable[object] | None) -> st
 
 
 def _pair(channels: Sequence[int]) -> tuple[int, int]:
-    if len(channels) != 2:
+    if not isinstance(channels, Sequence) or len(channels) != 2:
         raise SpecError(f"channels={channels!r} must be two numbers (in, out), such as (4, 8).")
     return channels[0], channels[1]

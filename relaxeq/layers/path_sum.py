@@ -1,13 +1,14 @@
 """The sum of paths: what layers on grids and on vectors have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import ItemsView, Mapping, Sequence, ValuesView
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from relaxeq.errors import ShapeError
+from relaxeq.errors import ShapeError, SpecError
 from relaxeq.paths import Expansion, Path, convolved_as_one, sums_as_one
+from relaxeq.paths.base import check_dense
 from relaxeq.shapes import Matrix
 
 
@@ -19,9 +20,23 @@ class PathSum(nn.ModuleDict):
         super().__init__(paths)
         self._expansion = Expansion()
 
+    def __getitem__(self, name: str) -> Path:
+        if name not in self:
+            raise SpecError(
+                f"name={name!r} is not a path of this layer: it has {', '.join(self) or 'none'}."
+            )
+        path: Path = super().__getitem__(name)  # type: ignore[assignment]
+        return path
+
+    def values(self) -> ValuesView[Path]:
+        return super().values()  # type: ignore[return-value]
+
+    def items(self) -> ItemsView[str, Path]:
+        return super().items()  # type: ignore[return-value]
+
     def active(self) -> list[Path]:
         """The paths that are not switched off."""
-        return [path for path in self.values() if not path.off]  # type: ignore[misc]
+        return [path for path in self.values() if not path.off]
 
     def forward(self, x: Tensor, paths: Sequence[Path]) -> Tensor:
         """Σ W_path x over one or more of the paths; convolutions of one kind cost one of them."""
@@ -41,6 +56,7 @@ class PathSum(nn.ModuleDict):
 
     def matrix(self, rows: int, columns: int) -> Matrix:
         """The dense (rows, columns) matrix Σ W_path of the active paths."""
+        check_dense(rows, columns)
         parameter = next(self.parameters())
         zero = parameter.new_zeros(rows, columns)
         return sum((path.matrix() for path in self.active()), zero)
@@ -48,13 +64,13 @@ class PathSum(nn.ModuleDict):
     def sample_prior_(self, generator: torch.Generator | None = None) -> None:
         """Draw every path from its prior, in place; σ² = 0 gives exactly 0."""
         for path in self.values():
-            path.sample_prior_(generator)  # type: ignore[operator]
+            path.sample_prior_(generator)
 
     def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
         """Initial weights for gain² times the mean square of the input, in equal shares."""
         share = gain / len(self) ** 0.5
         for path in self.values():
-            path.reset_parameters(share, generator)  # type: ignore[operator]
+            path.reset_parameters(share, generator)
 
     def check(self, x: Tensor) -> None:
         """Raise ShapeError unless x has the dtype and device of the parameters."""

@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from relaxeq.errors import SpecError
+from relaxeq.errors import ShapeError, SpecError
 from relaxeq.shapes import Matrix
 from relaxeq.sites import Site, is_deterministic
+
+DENSE = 2**28
 
 
 class GaussianModule(nn.Module):
@@ -31,14 +33,17 @@ class GaussianModule(nn.Module):
 
     @prior_variance.setter
     def prior_variance(self, value: float) -> None:
-        value = float(value)
-        if not (value >= 0 and math.isfinite(value)):
+        try:
+            variance = float(value)
+        except (TypeError, ValueError):
+            variance = math.nan
+        if not (variance >= 0 and math.isfinite(variance)):
             raise SpecError(
                 f"prior_variance={value} of path {self.label!r} must be finite and not negative; "
                 "0 switches the path off."
             )
-        self._prior_variance = value
-        self._off = value == 0.0
+        self._prior_variance = variance
+        self._off = variance == 0.0
 
     @property
     def prior_precision(self) -> float:
@@ -121,6 +126,7 @@ class Path(GaussianModule, ABC):
         """
         parameter = next(self.parameters())
         size = math.prod(self.in_shape)
+        check_dense(math.prod(self.out_shape), size)
         basis = torch.eye(size, dtype=parameter.dtype, device=parameter.device)
         images: Tensor = self(basis.view(size, *self.in_shape))
         origin: Tensor = self(basis.new_zeros(1, *self.in_shape))
@@ -128,6 +134,15 @@ class Path(GaussianModule, ABC):
 
     def extra_repr(self) -> str:
         return f"{self.label}, symmetry={self.symmetry}, prior_variance={self.prior_variance:.3g}"
+
+
+def check_dense(rows: int, columns: int) -> None:
+    """Refuse a dense matrix of more than 2²⁸ entries, a gibibyte in float32."""
+    if rows * columns > DENSE:
+        raise ShapeError(
+            f"matrix() would have {rows:,} × {columns:,} entries, and is made for small fields: "
+            "ask a layer of the same paths on a smaller grid."
+        )
 
 
 @torch.no_grad()

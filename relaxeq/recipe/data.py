@@ -59,7 +59,7 @@ def _named(name: str) -> Iterator[None]:
 def _one_output(net: nn.Module, inputs: Tensor) -> Tensor:
     mode = net.training
     try:
-        outputs = wide(net.eval()(inputs[:1]))
+        outputs = net.eval()(inputs[:1])
     except RelaxeqError:
         raise
     except (RuntimeError, ValueError, IndexError) as error:
@@ -69,12 +69,17 @@ def _one_output(net: nn.Module, inputs: Tensor) -> Tensor:
         ) from error
     finally:
         net.train(mode)
+    if not isinstance(outputs, Tensor):
+        raise ShapeError(
+            f"the network must return one tensor (batch, out), got {type(outputs).__name__}: "
+            "return what the likelihood reads, and nothing else."
+        )
     if outputs.ndim != 2:
         raise ShapeError(
             f"the network must return (batch, out), got shape {tuple(outputs.shape)} for one datum:"
             " flatten its output."
         )
-    return outputs
+    return wide(outputs)
 
 
 def _shape(inputs: Tensor) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, final, get_args
 
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from relaxeq.curvature import Fisher, Flavour, check_flavour
 from relaxeq.errors import EvidenceWarning, SpecError
@@ -104,7 +105,9 @@ class Options:
 def check_arguments(net: nn.Module, epochs: int, objective: str, options: Options) -> None:
     """Raise SpecError unless `fit` can take these; warn if it would learn no precision."""
     if not isinstance(net, nn.Module):
-        raise SpecError(f"net={net!r} must be a torch.nn.Module.")
+        raise SpecError(f"net={type(net).__name__}(...) must be a torch.nn.Module.")
+    if any(isinstance(parameter, UninitializedParameter) for parameter in net.parameters()):
+        raise SpecError("net has lazy parameters without a shape yet: write net(x) once before.")
     if not (_is(epochs, int) and epochs >= 1):
         raise SpecError(f"epochs={epochs!r} must be a positive integer.")
     if objective not in OBJECTIVES:

@@ -41,6 +41,8 @@ def posterior(
     flavour: str = "kfac",
 ) -> Posterior:
     """The posterior of a fit, its curvature taken on the training data (exact columns)."""
+    if flavour not in FLAVOURS:
+        raise SpecError(f"flavour={flavour!r} of a posterior is not one of {', '.join(FLAVOURS)}.")
     result.net.eval()
     blocks, _ = FLAVOURS[flavour](result.net, train_loader, settings or Pass(result.likelihood))
     learned = {prior.name: prior.precision for prior in result.priors}

@@ -103,6 +103,8 @@ def probed(
 @torch.no_grad()
 def measured(probe: Probe, tolerance: float | None) -> EquivarianceReport:
     """The errors of the whole module, element by element; no submodules."""
+    if tolerance is not None and not tolerance >= 0:
+        raise SpecError(f"tolerance={tolerance} must be a relative error such as 1e-10.")
     entering, leaving = probe.known
     scale = scale_between(probe.x, probe.before)
     errors = []

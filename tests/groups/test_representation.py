@@ -17,6 +17,7 @@ D3 = groups.dihedral(3)
 C4 = groups.cyclic(4)
 S3 = groups.symmetric(3)
 PERMUTED = groups.permutation(S3, [[0, 2, 1, 3], [1, 0, 2, 3]])
+SWAP = np.eye(2)[::-1]
 SKEWED = [[2.0, 1.0], [0.5, -1.0]]
 CASES = [
     D3.trivial,
@@ -204,6 +205,14 @@ def test_text_that_does_not_parse(text, message):
         (lambda: C4.regular(D3.identity), r"e is not an element of C4 \(it is of D3\)"),
         (lambda: C4.regular(9), "9 is not an element of C4. Give one of group.elements"),
         (lambda: groups.from_cayley_table(C4.mul).natural, "was not written down as"),
+        (
+            lambda: groups.representation(C4, [np.eye(2), SWAP, np.eye(2), np.eye(2)]),
+            r"rho\(r3\) is not the product of those of the generators \(r,\): they differ by 1\.",
+        ),
+        (
+            lambda: groups.permutation(C4, [(0, 1), (0, 1), (1, 0), (0, 1)]),
+            r"rho\(r2\) is not the product .*in the order of group\.elements, or of the generators",
+        ),
     ],
 )
 def test_bad_use(call, message):
@@ -220,3 +229,10 @@ def test_operators_leave_other_types_to_python(call):
     unchecked = unwrap(Representation.__add__), unwrap(Representation.__matmul__)
     assert all(f(C4.regular, 1) is NotImplemented for f in unchecked)
     assert unwrap(Representation.__rmul__)(C4.regular, "a") is NotImplemented
+
+
+def test_all_elements_or_the_generators_say_the_same():
+    listed = groups.matrices(D3.natural)
+    by_generators = groups.representation(D3, [D3.natural(g) for g in D3.generators])
+    assert groups.representation(D3, listed) == by_generators == D3.natural
+    assert groups.permutation(C4, [(0, 1), (1, 0), (0, 1), (1, 0)])(3).tolist() == [[0, 1], [1, 0]]

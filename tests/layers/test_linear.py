@@ -288,6 +288,12 @@ def test_errors(arguments, error, match):
         rq.RelaxedLinear(*arguments)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_one_number_of_channels():
+    with pytest.raises(SpecError, match=r"channels=2 must be two numbers \(in, out\)"):
+        rq.RelaxedLinear(S3.regular, S3.regular, 2)
+
+
 def test_wrong_input():
     layer = rq.RelaxedLinear(S3.regular, S3.regular, (2, 2))
     with pytest.raises(ShapeError, match=r"x must have shape \(batch, 12\)"):

@@ -82,6 +82,24 @@ def test_matrix_is_the_layer_without_its_bias():
     torch.testing.assert_close(x.flatten(1) @ free.matrix().T, truth.flatten(1))
 
 
+def test_no_matrix_too_large_for_memory():
+    wide = Field(groups.Z2(), 64, (32, 32))
+    net = RelaxedLayer(wide, wide, "CONV")
+    for asked in (net, net.paths["CONV"]):
+        with pytest.raises(ShapeError, match=r"65,536 × 65,536 entries, .* on a smaller grid"):
+            asked.matrix()
+
+
+def test_paths_by_name():
+    net = layer("CONV+GCONV")
+    assert net.paths["CONV"].symmetry == "Z2"
+    assert list(net.paths) == ["CONV", "GCONV"]
+    with pytest.raises(SpecError, match="name='FC' is not a path .*: it has CONV, GCONV"):
+        net.paths["FC"]
+    assert net.paths.pop("CONV").label == "CONV"
+    assert "CONV" not in net.paths
+
+
 def test_no_matrix_where_the_phase_depends_on_the_datum():
     net = layer(stride=2)
     with pytest.raises(ShapeError, match=r"matrix\(\) of a layer with stride=2.*paths\[name\]"):

@@ -124,10 +124,14 @@ def test_dtype_follows_the_outputs(name, dtype):
 F = torch.zeros(3, 4)
 CHECKS = {
     "floats": (Categorical(), torch.zeros(3), r"int64 of shape \(3,\), got torch.float32"),
-    "columns": (Categorical(), torch.zeros(3, 1).long(), r"of shape \(3, 1\): write y.long"),
+    "columns": (
+        Categorical(),
+        torch.zeros(3, 1).long(),
+        r"of shape \(3, 1\): write y\[:, 0\]\.long",
+    ),
     "too few": (Categorical(), torch.zeros(2).long(), r"shape \(3,\), got"),
-    "high": (Categorical(), torch.tensor([0, 7, 1]), "from 0 to 7, but the network has 4 outputs"),
-    "low": (Categorical(), torch.tensor([0, -1, 1]), r"from -1 to 1.*0\.\.3"),
+    "high": (Categorical(), torch.tensor([0, 7, 1]), r"from 0 to 7, but .* 4 outputs.*classes=8\."),
+    "low": (Categorical(), torch.tensor([0, -1, 1]), r"from -1 to 1.*0\.\.3; relabel them\."),
     "shape": (Gaussian(), torch.zeros(3), r"floats of shape \(3, 4\), got"),
     "integers": (Gaussian(), torch.zeros(3, 4).long(), "torch.int64"),
     "NaN": (Gaussian(), torch.full((3, 4), math.nan), "targets hold NaN or infinity"),

@@ -140,6 +140,15 @@ def test_prior_variance_and_precision():
     assert path.off  # a refused value changes nothing
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_prior_variance_is_a_number():
+    path = FC(*pair())
+    for bad in (None, "off"):
+        with pytest.raises(SpecError, match=f"prior_variance={bad} of path 'FC' must be finite"):
+            path.prior_variance = bad
+    assert path.prior_variance == 1.0
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_state_survives(name):
     """Parameters and σ² travel in the state_dict, in copies and in pickles; nothing else does."""

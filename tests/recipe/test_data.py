@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from relaxeq import Field, RelaxedLayer, groups, kfac
+from relaxeq import Field, RelaxedLayer, deterministic, groups, kfac
 from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError
 from relaxeq.likelihoods import Bernoulli, Categorical, Gaussian, Poisson
 from relaxeq.recipe import Options, fit
@@ -35,8 +35,10 @@ BAD: dict[str, tuple[Any, type[RelaxeqError], str]] = {
     "negative": ([(X, Y - 1)], DataError, r"labels from -1 to 0, .*must be 0\.\.1"),
     "float labels": ([(X, Y.float())], DataError, r"int64.*got torch\.float32.*write y\.long\(\)"),
     "bytes": ([(X, Y.to(torch.uint8))], DataError, r"int64.*got torch\.uint8"),
-    "one-hot": ([(X, nn.functional.one_hot(Y))], DataError, r"int64 of shape \(6,\), got"),
-    "too few labels": ([(X, Y[:4])], DataError, r"of shape \(6,\), got .* shape \(4,\)"),
+    "one-hot": ([(X, nn.functional.one_hot(Y))], DataError, r"\(6, 2\): write y\.argmax\(1\)"),
+    "a column": ([(X, Y[:, None])], DataError, r"shape \(6, 1\): write y\[:, 0\]\.long\(\)"),
+    "too few labels": ([(X, Y[:4])], DataError, r"shape \(4,\): x and y .* must be of one length"),
+    "no axis": ([(X, Y[0])], DataError, r"shape \(\): x and y of a batch must be of one length"),
     "features": ([(torch.zeros(6, 3), Y)], ShapeError, r"shape \(batch, 3\) and torch\.float32"),
     "late": ([(X, Y), (X[:, :1], Y)], ShapeError, r"does not take inputs of shape \(batch, 1\)"),
     "double": ([(X.double(), Y)], ShapeError, r"\(batch, 2\) and torch\.float64: .*convert them"),
@@ -63,9 +65,11 @@ def test_bad_data_are_refused_before_training(
 REGRESSION: dict[str, tuple[Pair, str]] = {
     "NaN targets": ((X, NAN), "NaN or infinity"),
     "labels": ((X, Y), r"floats of shape \(6, 2\), got torch\.int64"),
+    "whole": ((X, Y[:, None].repeat(1, 2)), r"torch\.int64 of shape \(6, 2\): write y\.float\(\)"),
+    "too few": ((X, X[:4]), r"shape \(4, 2\): x and y of a batch must be of one length"),
     "one column": (
         (X, X[:, :1]),
-        r"floats of shape \(6, 2\), got torch\.float32 of shape \(6, 1\)",
+        r"got torch\.float32 of shape \(6, 1\): the network has 2 outputs, which must be as many",
     ),
     "flat": ((X, X[:, 0]), r"floats of shape \(6, 2\), got torch\.float32 of shape \(6,\)"),
 }
@@ -75,6 +79,20 @@ REGRESSION: dict[str, tuple[Pair, str]] = {
 def test_bad_targets_of_regression_are_refused(batch: Pair, message: str) -> None:
     with pytest.raises(DataError, match=f"^train_loader: .*{message}"):
         fit(nn.Linear(2, 2), [batch], epochs=1, options=Options(likelihood="regression"))
+
+
+@pytest.mark.parametrize(
+    ("targets", "wanted"), [(X[:, 0], r"\[:, None\]\."), (Y, r"\[:, None\]\.float\(\)\.")]
+)
+def test_flat_targets_of_one_output_need_an_axis(targets: torch.Tensor, wanted: str) -> None:
+    with pytest.raises(DataError, match=rf"shape \(6,\): write y{wanted}$"):
+        fit(nn.Linear(2, 1), [(X, targets)], epochs=1, options=Options(likelihood="regression"))
+
+
+def test_outputs_that_are_no_tensor_are_refused() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), deterministic(nn.LSTM(2, 2)))
+    with pytest.raises(ShapeError, match=r"must return one tensor \(batch, out\), got tuple"):
+        fit(net, [(X, Y)], epochs=1)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,13 @@ def test_normal_calibration_by_hand():
         normal_calibration(zero, zero[:5], y)
 
 
+def test_bad_flavour():
+    loader = [data()]
+    result = fit(nn.Linear(2, 2), loader, epochs=1, objective="map")
+    with pytest.raises(SpecError, match="flavour='ggn' of a posterior is not one of kfac"):
+        posterior(result, loader, flavour="ggn")
+
+
 def test_bad_input(fitted):
     with pytest.raises(SpecError, match="method='bayes' is not"):
         predict(fitted, torch.randn(1, 2), "bayes")

@@ -201,11 +201,17 @@ REFUSED = {
         ("--channels", "3"),
         "the network fails on an input of shape (4, 3, 6, 6): Given groups=1",
     ),
+    "tolerance": (
+        "networks.py",
+        "Good",
+        ("--tolerance=-1",),
+        "tolerance=-1.0 must be a relative error such as 1e-10.",
+    ),
     "shape": (
         "networks.py",
         "layer",
         ("--group", "p4"),
-        "x must have shape (batch, 8, 6, 6)",
+        "got (4, 2, 6, 6). Give it --channels, --size and --rep that it takes.",
     ),
 }
 
