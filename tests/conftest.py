@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, Verbosity, settings
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 # The hook rewrites modules as they are imported, so it must come before the first of them.
 assert not any(name.split(".")[0] == "relaxeq" for name in sys.modules), "relaxeq came too early"
@@ -50,3 +50,12 @@ def float64() -> Iterator[torch.dtype]:
     torch.set_default_dtype(torch.float64)
     yield torch.float64
     torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Switch the checks of types and shapes off for one test: wrong arguments, which nobody checks
+    for users, must reach the library's own errors."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from relaxeq.cli.console import wide_console
+from relaxeq.cli.stopping import continuing
 from relaxeq.demo import PRESETS, TOY, run_demo, table1_record, terminal
 from relaxeq.study import to_json
-
-INTERRUPTED = 130
 
 
 def demo(
@@ -34,11 +33,8 @@ def demo(
       relaxeq demo --jobs 4 --seed 1 --out runs/seed1 --json
     """
     settings = replace(TOY.preset(preset), seeds=(seed,)).resized(epochs)
-    try:
+    with continuing():
         results = run_demo(settings, out, jobs)
-    except KeyboardInterrupt:
-        typer.echo("\nStopped; the same command continues where it was.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(to_json(table1_record(settings, results)), nl=False)
     else:

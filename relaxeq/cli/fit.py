@@ -7,7 +7,7 @@ import torch
 import typer
 
 from relaxeq.cli.console import wide_console
-from relaxeq.cli.demo import INTERRUPTED
+from relaxeq.cli.stopping import continuing
 from relaxeq.data import SOURCES, Fitted, ImageTask, Task, TensorFile, load_images
 from relaxeq.data.tensor_file import SUFFIXES
 from relaxeq.errors import SpecError
@@ -73,11 +73,8 @@ def fit(  # noqa: PLR0913  (an option each)
     training = Training(epochs, lr, batch, *times, UPDATES[update], augment, likelihood)
     built = _network(network, alpha, group, filters, prior)
     cell = Cell(network, data, built, task, training, objective, seed)
-    try:
+    with continuing():
         train_cell(cell, out, progress=True, device=device)
-    except KeyboardInterrupt:
-        typer.echo("\nStopped; the same command continues where it was.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
     report = read_report(out / REPORT)
     if as_json:
         typer.echo(report.to_json(), nl=False)

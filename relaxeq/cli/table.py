@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from relaxeq.cli.console import wide_console
-from relaxeq.cli.demo import INTERRUPTED
+from relaxeq.cli.stopping import continuing
 from relaxeq.errors import SpecError
 from relaxeq.study import to_json
 from relaxeq.tables import TABLES, Preset, Table, record_finished, run_table, terminal
@@ -68,14 +68,11 @@ def table(  # noqa: PLR0913  (an option each)
     sizes = {"epochs": epochs, "train": train}
     changed = [f"{name}{value}" for name, value in sizes.items() if value is not None]
     folder = out / chosen.stem / "_".join((preset, *settings.data, *changed))
-    try:
+    with continuing():
         if finished:
             block = record_finished(chosen, preset, settings, folder, results)
         else:
             block = run_table(chosen, preset, settings, folder, results, jobs)
-    except KeyboardInterrupt:
-        typer.echo("\nStopped; the same command continues where it was.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(to_json(block.record()), nl=False)
     else:

@@ -1,13 +1,13 @@
-"""Shape checks switched off for error messages, and a small network around a path."""
+"""A small network around a path, and what its sites see."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
-from jaxtyping import config
 from torch import Tensor, nn
 
 from relaxeq.paths import Path
+from relaxeq.sites import listening
 
 
 class Around(nn.Module):
@@ -37,9 +37,17 @@ def batches(float64: None) -> list[tuple[Tensor, Tensor]]:
     return [(torch.randn(4, 3), torch.tensor([0, 1, 2, 1])) for _ in range(2)]
 
 
+Recorded = tuple[Tensor, dict[str, tuple[Tensor, Tensor]]]
+
+
 @pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Switch the shape checks off for one test: wrong arguments must reach our own errors."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
+def recorded() -> Callable[[Path, Tensor], Recorded]:
+    """recorded(path, x) is y, and the input and output of every site on the way."""
+
+    def run(path: Path, x: Tensor) -> Recorded:
+        calls: dict[str, tuple[Tensor, Tensor]] = {}
+        with listening(lambda module, name, a, z: calls.setdefault(name, (a, z))):
+            y: Tensor = path(x)
+        return y, calls
+
+    return run

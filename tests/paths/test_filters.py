@@ -19,7 +19,6 @@ from relaxeq.paths import (
     depthwise_separable_conv,
     separable_conv,
 )
-from relaxeq.sites import listening
 
 P4 = groups.semidirect(groups.Z2(), groups.p4())
 P4M = groups.semidirect(groups.Z2(), groups.p4m())
@@ -231,17 +230,10 @@ def test_parameters(filters, whole, half):
         assert sizes(path) == expected
 
 
-def recorded(path, x):
-    calls = {}
-    with listening(lambda module, name, a, z: calls.setdefault(name, (a, z))):
-        y = path(x)
-    return y, calls
-
-
 @pytest.mark.parametrize("filters", MAKERS)
 @pytest.mark.parametrize("reps", list(itertools.product(("regular", "trivial"), repeat=2)))
 @pytest.mark.parametrize(("planar", "part"), PARTS, ids=PART_NAMES)
-def test_sites_give_gradients_and_grams(filters, reps, planar, part, float64):
+def test_sites_give_gradients_and_grams(filters, reps, planar, part, recorded, float64):
     path, source, _ = build(filters, planar, part, reps, size=(4, 4))
     fill(path)
     y, calls = recorded(path, source.random(2))
@@ -264,7 +256,7 @@ def test_sites_give_gradients_and_grams(filters, reps, planar, part, float64):
 
 
 @pytest.mark.parametrize("filters", MAKERS)
-def test_positions_and_sheets_share_the_weight(filters):
+def test_positions_and_sheets_share_the_weight(filters, recorded):
     path, source, _ = build(filters, P4, P4.point_group.as_subgroup(P4.point_group))
     _, calls = recorded(path, source.random(1))
     for name, site in path.sites().items():

@@ -21,7 +21,6 @@ from relaxeq.paths import (
     dense_weights,
 )
 from relaxeq.paths.sparse.anchors import filter_places, placed_anchors, torus_places
-from relaxeq.sites import listening
 from relaxeq.testing import check_path
 
 Z2 = groups.Z2()
@@ -190,13 +189,6 @@ def test_curvature_follows_the_chain_rule(make, around, batches):
         torch.testing.assert_close(found[of_u].dense(), projected)
 
 
-def recorded(path, x):
-    calls = {}
-    with listening(lambda module, name, a, z: calls.setdefault(name, (a, z))):
-        y = path(x)
-    return y, calls
-
-
 LAYOUTS = ALL_TWINS | {
     "S-FC, a ω per pair": lambda: (
         SparseFC(Field(Z2, 2, (3, 2)), Field(Z2, 3, (2, 2)), options=Sparse(per_pair=True)),
@@ -217,7 +209,7 @@ LAYOUTS = ALL_TWINS | {
 
 
 @pytest.mark.parametrize("make", LAYOUTS.values(), ids=LAYOUTS)
-def test_sites_give_gradients_and_grams(make, float64):
+def test_sites_give_gradients_and_grams(make, recorded, float64):
     path, _ = make()
     if path.options.per_pair:
         with torch.no_grad():

@@ -1,25 +1,17 @@
-"""Small data and networks, and a way to see what users see, whose types nobody checks."""
+"""Small data and networks, and short runs of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
-import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
 
 from relaxeq import Field, RelaxedLayer, groups
 from relaxeq.evidence import MacKay
-from relaxeq.recipe import Options
+from relaxeq.recipe import FitResult, Options, fit
 
 Pair = tuple[Tensor, Tensor]
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Call relaxeq without the type checks that tests add: wrong types reach the code itself."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture
@@ -72,3 +64,17 @@ def mixed() -> Callable[[], nn.Sequential]:
         return nn.Sequential(layer, nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(8, 3))
 
     return make
+
+
+@pytest.fixture
+def run(
+    points: Pair, line: Callable[[], nn.Linear], options: Callable[..., Options]
+) -> Callable[..., FitResult]:
+    """Fit the line in a folder, in short, with changes to the arguments of `fit`."""
+
+    def start(run_dir: object, **changes: Any) -> FitResult:
+        given: dict[str, Any] = {"net": line(), "train_loader": [points], "epochs": 4}
+        given |= {"options": options(), "run_dir": run_dir} | changes
+        return fit(**given)
+
+    return start

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from relaxeq.errors import CheckpointError
-from relaxeq.recipe import FitResult, Options, checkpoint, fit
+from relaxeq.recipe import FitResult, Options, checkpoint
 from relaxeq.recipe.checkpoint import Checkpoint, RunFolder, decode, encode
 
 Pair = tuple[Tensor, Tensor]
@@ -60,18 +60,6 @@ def test_rows_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
 def test_precisions_travel_as_json() -> None:
     given = {"a": float("inf"), "b": 1e-8, "c": 0.1 + 0.2}
     assert decode(json.loads(json.dumps(encode(given), allow_nan=False))) == given
-
-
-@pytest.fixture
-def run(
-    points: Pair, line: Callable[[], nn.Linear], options: MakeOptions
-) -> Callable[..., FitResult]:
-    def start(run_dir: object, **changes: Any) -> FitResult:
-        given: dict[str, Any] = {"net": line(), "train_loader": [points], "epochs": 4}
-        given |= {"options": options(), "run_dir": run_dir} | changes
-        return fit(**given)
-
-    return start
 
 
 def test_files_are_tensors_and_json_and_nothing_is_pickled(

@@ -23,18 +23,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
-@pytest.fixture
-def run(
-    points: Pair, line: Callable[[], nn.Linear], options: MakeOptions
-) -> Callable[..., FitResult]:
-    def start(run_dir: object, **changes: Any) -> FitResult:
-        given: dict[str, Any] = {"net": line(), "train_loader": [points], "epochs": 4}
-        given |= {"options": options(), "run_dir": run_dir} | changes
-        return fit(**given)
-
-    return start
-
-
 def image_net(stride: int = 1, spec: str = "CONV", variance: float = 1.0) -> nn.Sequential:
     torch.manual_seed(0)
     grid = Field(groups.Z2(), 1, (2, 2), rep="trivial")
