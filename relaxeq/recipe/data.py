@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from relaxeq.curvature import Batch, checked_batch, wide
 from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError, SiteError
 from relaxeq.likelihoods import Likelihood
+from relaxeq.recipe.fingerprint import Fingerprint
 from relaxeq.recipe.scores import score_of
 
 AGAIN = (
@@ -18,10 +19,17 @@ AGAIN = (
 )
 
 
-def inspect(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood, name: str) -> int:
+def inspect(
+    net: nn.Module,
+    loader: Iterable[Batch],
+    likelihood: Likelihood,
+    name: str,
+    seen: Fingerprint | None = None,
+) -> int:
     """N, after every batch was looked at: pairs, finite inputs, targets that fit the outputs.
 
-    The network itself sees one datum of each shape and dtype only. Errors begin with `name`.
+    The network itself sees one datum of each shape and dtype only. Errors begin with `name`. The
+    data are added to `seen`.
     """
     count, outputs = 0, dict[object, Tensor]()
     for batch in _batches(loader, name):
@@ -31,6 +39,8 @@ def inspect(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood, nam
             if kind not in outputs:
                 outputs[kind] = _one_output(net, inputs)
             likelihood.check(outputs[kind].expand(len(inputs), -1), targets)
+        if seen is not None:
+            seen.add(inputs, targets)
         count += len(inputs)
     if not count:
         raise DataError(f"{name} gave no data: pass a loader with at least one (x, y) batch.")

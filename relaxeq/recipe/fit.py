@@ -42,6 +42,7 @@ from relaxeq.recipe.data import (
     evaluate,
     inspect,
 )
+from relaxeq.recipe.fingerprint import Fingerprint, warn_of_other_data
 from relaxeq.recipe.loaders import Loaders, as_loaders
 from relaxeq.recipe.noise import learned_noise, relearned, with_noise
 from relaxeq.recipe.optimizer import ProximalAdam
@@ -105,6 +106,7 @@ class _Run:
         self.likelihood = likelihood_from(options.likelihood)
         self.groups: tuple[PriorGroup, ...] = prior_groups(net)
         randomness.start(0)
+        self.data = Fingerprint()
         self.count = self._inspect()
         if test_loader is not None:
             inspect(net, test_loader, self.likelihood, "test_loader")
@@ -115,11 +117,13 @@ class _Run:
         self.optimizer = ProximalAdam(net, self.groups, self.count, options.lr)
 
     def _inspect(self) -> int:
-        loaders = self.loaders
-        count = inspect(self.net, loaders.updates, self.likelihood, "train_loader")
-        if loaders.evidence is not loaders.updates:
-            found = inspect(self.net, loaders.evidence, self.likelihood, "Loaders.evidence")
-            check_counts(count, found)
+        updates, evidence = self.loaders.updates, self.loaders.evidence
+        one = evidence is updates
+        seen = self.data if one else None
+        count = inspect(self.net, updates, self.likelihood, "train_loader", seen)
+        if not one:
+            named = "Loaders.evidence"
+            check_counts(count, inspect(self.net, evidence, self.likelihood, named, self.data))
         return count
 
     def train(self, folder: RunFolder | None) -> None:
@@ -211,6 +215,7 @@ class _Run:
                 "initial": encode(self.initial),
                 "precisions": encode(self.precisions),
                 "moments": self.moments,
+                "data": self.data.moments(),
             }
             | learned_noise(self.likelihood)
         )
@@ -231,6 +236,7 @@ class _Run:
         checkpoint, self.history = loaded
         check_same_run(checkpoint.state, self._settings(), folder.path)
         self.initial = check_same_priors(checkpoint.state, self.initial, folder.path)
+        warn_of_other_data(checkpoint.state.get("data"), self.data.moments(), folder.path)
         self.net.load_state_dict(checkpoint.network)
         self.optimizer.load(checkpoint.optimizer)
         self.precisions = decode(checkpoint.state["precisions"])

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq import Field, RelaxedLayer, deterministic, groups
-from relaxeq.errors import CheckpointError
+from relaxeq.errors import CheckpointError, EvidenceWarning
 from relaxeq.evidence import Adam
 from relaxeq.likelihoods import Categorical
 from relaxeq.paths import Path as WeightPath
-from relaxeq.recipe import FitResult, Options, fit
+from relaxeq.recipe import FitResult, Loaders, Options, fit
 
 Pair = tuple[Tensor, Tensor]
 MakeOptions = Callable[..., Options]
@@ -136,3 +136,43 @@ def test_other_data_are_refused_by_their_number(
     run(tmp_path)
     with pytest.raises(CheckpointError, match=r"count=30, not of this one \(count=20\)"):
         run(tmp_path, train_loader=[(x[:20], y[:20])])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x, y: (x + 0.01, y),
+        lambda x, y: (x, 1 - y),
+        lambda x, y: (x, y.roll(1)),
+        lambda x, y: (x[:, [1, 0]], y),
+    ],
+    ids=["inputs", "labels", "pairs", "columns"],
+)
+def test_as_many_other_data_are_told(
+    run: Callable[..., FitResult],
+    points: Pair,
+    tmp_path: Path,
+    change: Callable[[Tensor, Tensor], Pair],
+) -> None:
+    run(tmp_path)
+    with pytest.warns(EvidenceWarning, match=r"holds a run on other data .* another run_dir"):
+        run(tmp_path, train_loader=[change(*points)])
+
+
+def test_the_same_data_in_other_batches_are_the_same(
+    run: Callable[..., FitResult], points: Pair, tmp_path: Path
+) -> None:
+    first = run(tmp_path)
+    x, y = (part.flip(0) for part in points)
+    again = run(tmp_path, train_loader=[(x[:7], y[:7]), (x[7:], y[7:])])
+    assert again.evidence == pytest.approx(first.evidence)
+
+
+def test_the_data_of_the_evidence_count(
+    run: Callable[..., FitResult], points: Pair, tmp_path: Path
+) -> None:
+    x, y = points
+    run(tmp_path, train_loader=Loaders([(x + 1, y)], [points]))
+    run(tmp_path, train_loader=Loaders([(x - 1, y)], [points]))
+    with pytest.warns(EvidenceWarning, match="holds a run on other data"):
+        run(tmp_path, train_loader=Loaders([(x + 1, y)], [(x + 1, y)]))
