@@ -24,19 +24,15 @@ from relaxeq.cli import run_function
 from relaxeq.data import Fitted, ImageTask, TensorLoader
 from relaxeq.paths import SparsePath
 from relaxeq.report import by_layer, markdown_table, run_facts, save_record
+from relaxeq.tables import table2
 
-SPECS = ("S-FC", "S-CONV", "S-FC+S-CONV")
-PRIORS = {"anchors": "u", "lengthscales": "ω"}
+SPECS = table2.SPARSE
+PRIORS = {prior: symbol for symbol, prior in table2.PRIORS.items()}
 OBJECTIVES = ("map", "laplace")
 RUNS = [(spec, prior, objective) for spec in SPECS for prior in PRIORS for objective in OBJECTIVES]
 SHOWN = ("S-FC+S-CONV", "lengthscales", "laplace")
 PAPER = {
-    ("S-FC", "anchors"): (5.614, 50.21, 1.496, 46.18, 1.926),
-    ("S-CONV", "anchors"): (0.604, 82.53, 0.562, 81.29, 1.037),
-    ("S-FC+S-CONV", "anchors"): (5.485, 58.80, 0.538, 81.55, 0.978),
-    ("S-FC", "lengthscales"): (7.783, 49.69, 1.319, 52.22, 1.813),
-    ("S-CONV", "lengthscales"): (0.913, 81.84, 0.549, 81.20, 1.055),
-    ("S-FC+S-CONV", "lengthscales"): (2.040, 77.97, 0.564, 80.63, 1.067),
+    (spec, prior): table2.PRINTED[f"{spec}, {PRIORS[prior]}"] for prior in PRIORS for spec in SPECS
 }
 """Table 2, on CIFAR-10 at α = 10: NLL and accuracy by MAP, by Laplace, and L_η."""
 

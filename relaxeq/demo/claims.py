@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from relaxeq.study import ACCURACY, EVIDENCE, Claim
-from relaxeq.tables import Results, as_good_as_the_best
+from relaxeq.tables import BLIND, Results, as_good_as_the_best
 
 TASKS = ("digit", "digit+quadrant")
 LEARNED = "F-FC+CONV"
@@ -11,8 +11,6 @@ PARENTS = ("F-FC", "CONV")
 SPECS = (*PARENTS, LEARNED)
 POINTS = 2.0
 """How far below its better parent the learned model may stay, in points of accuracy."""
-BLIND = 40.0
-"""Accuracy (%) that a translation-invariant network cannot reach when quadrants count."""
 
 
 def claims(results: Results) -> tuple[Claim, ...]:

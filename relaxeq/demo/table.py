@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from relaxeq.demo.claims import claims
 from relaxeq.demo.problem import TOY
-from relaxeq.report import markdown_table
+from relaxeq.report import bare_table, markdown_table
 from relaxeq.study import MEASURES, SHOWN, claims_list, claims_markdown
 from relaxeq.tables import Results, layers
 
@@ -42,7 +40,7 @@ def _sizes(results: Results, task: str) -> Iterator[str]:
 
 def terminal(results: Results) -> RenderableType:
     """Table 1 and the claims, for a rich console."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    table = bare_table()
     table.add_column()
     for objective, spec in columns(results):
         table.add_column(f"{SHOWN.get(objective, objective)}\n{spec}", justify="right")

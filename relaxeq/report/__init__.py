@@ -11,11 +11,11 @@ from relaxeq.report.picture import (
     layers_figure,
     save_figure,
 )
-from relaxeq.report.record import run_facts, save_record
+from relaxeq.report.record import flat_settings, run_facts, save_record
 from relaxeq.report.report import Report, read_report, report_from, summary
 from relaxeq.report.rows import Row, by_layer
 from relaxeq.report.sparse_picture import plot_sparse, sparse_figure
-from relaxeq.report.text import WIDTH, markdown_table, plain
+from relaxeq.report.text import WIDTH, bare_table, markdown_table, plain
 
 __all__ = [
     "FAINT",
@@ -25,10 +25,12 @@ __all__ = [
     "Row",
     "RunLog",
     "add_legend",
+    "bare_table",
     "by_layer",
     "colours",
     "draw_precisions",
     "draw_shares",
+    "flat_settings",
     "layers_figure",
     "markdown_table",
     "plain",

@@ -16,6 +16,7 @@ from relaxeq.report.curves import HEIGHT, WIDTH, charts_of
 from relaxeq.report.files import PathLike, write_text
 from relaxeq.report.log import RunLog
 from relaxeq.report.palette import colours, readable_on
+from relaxeq.report.record import flat_settings
 from relaxeq.report.rows import NO_TYPE, Row, by_layer
 from relaxeq.report.text import PRIOR_COLUMNS, ROW_COLUMNS, figure, prior_cells, row_cells
 
@@ -86,10 +87,16 @@ def write_page(
         "groups": [[row_cells(row) for row in rows] for rows in by_layer(report.rows)],
         "other_columns": ("parameters", *PRIOR_COLUMNS),
         "others": [(prior.name, *prior_cells(prior)) for prior in report.others],
-        "settings": list(dict(_flat({**(facts or {}), **log.settings})).items()),
+        "settings": _settings({**(facts or {}), **log.settings}),
         "environment": environment(),
     }
     return write_text(_template().render(values) + "\n", path)
+
+
+def _settings(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is set, the last of each name."""
+    told = ((name, str(value)) for name, value in flat_settings(settings) if value is not None)
+    return list(dict(told).items())
 
 
 def _tiles(report: Reported) -> Iterator[tuple[str, str, str]]:
@@ -117,14 +124,6 @@ def _segments(report: Reported, rows: tuple[Row, ...]) -> list[Segment]:
         )
         for row in rows
     ]
-
-
-def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value)
-        elif value is not None:
-            yield key, str(value)
 
 
 def environment() -> dict[str, str]:

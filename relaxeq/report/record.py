@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,15 @@ def run_facts(data: str, settings: Mapping[str, Any]) -> Facts:
         "threads": torch.get_num_threads(),
         "minutes": round((time.monotonic() - START) / 60, 1),
     }
+
+
+def flat_settings(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values, those of settings within settings in the place of these."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flat_settings(value)
+        else:
+            yield name, value
 
 
 def command_line() -> str:

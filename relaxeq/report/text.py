@@ -69,8 +69,13 @@ def plain(content: RenderableType, width: int = WIDTH) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
+def bare_table() -> Table:
+    """A rich table with one line, under its head."""
+    return Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+
+
 def _table(columns: Sequence[str], left: int, folding: Sequence[str] = ()) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
+    table = bare_table()
     for number, name in enumerate(columns):
         side = "left" if number < left or name == "type" else "right"
         table.add_column(name, justify=side, no_wrap=name not in folding, overflow="fold")  # type: ignore[arg-type]

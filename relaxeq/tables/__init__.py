@@ -1,7 +1,7 @@
 """The paper's tables as programs: frozen settings, a command, a record that later runs add to."""
 
 from relaxeq.tables.blocks import Block, read_blocks
-from relaxeq.tables.claims import as_good_as_the_best
+from relaxeq.tables.claims import BLIND, as_good_as_the_best
 from relaxeq.tables.group_study import GROUP_STUDY
 from relaxeq.tables.page import page, terminal
 from relaxeq.tables.preset import Preset
@@ -18,6 +18,7 @@ from relaxeq.tables.table7 import TABLE7
 TABLES = {table.name: table for table in (TABLE1, TABLE2, TABLE3, TABLE4, TABLE7, GROUP_STUDY)}
 
 __all__ = [
+    "BLIND",
     "TABLES",
     "Block",
     "Entry",

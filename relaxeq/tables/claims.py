@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from relaxeq.study import ACCURACY, NLL, Claim
 from relaxeq.tables.results import Results
 
+BLIND = 40.0
+"""Accuracy (%) that a translation-invariant network cannot reach when quadrants count."""
+
 
 def as_good_as_the_best(
     results: Results, column: str, learned: str, parents: tuple[str, ...], points: float = 1.0

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
+from relaxeq.report import flat_settings
 from relaxeq.study import claims_list, claims_markdown
 from relaxeq.tables.blocks import Block
 from relaxeq.tables.table import Table
@@ -31,7 +32,7 @@ def _section(table: Table, block: Block) -> str:
 def _facts(block: Block) -> Iterator[str]:
     for line in block.data:
         yield f"data: {line}"
-    yield "settings: " + ", ".join(f"{key} {value}" for key, value in _flat(block.settings))
+    yield "settings: " + ", ".join(f"{key} {value}" for key, value in flat_settings(block.settings))
     entries = block.results.entries
     minutes = sum(entry.seconds for entry in entries) / 60
     seeds = ", ".join(map(str, block.results.seeds))
@@ -40,15 +41,6 @@ def _facts(block: Block) -> Iterator[str]:
         yield f"unfinished: {len(entries)} of {block.cells} cells so far"
     for run in block.runs:
         yield f"{run['date']}: `{run['command']}`, torch {run['torch']}"
-
-
-def _flat(settings: object) -> Iterator[tuple[str, object]]:
-    assert isinstance(settings, dict)
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value)
-        else:
-            yield key, value
 
 
 def terminal(table: Table, block: Block) -> RenderableType:

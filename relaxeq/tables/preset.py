@@ -85,6 +85,11 @@ def _as_long(training: Training, epochs: int | None) -> Training:
     return replace(training, epochs=epochs or training.epochs)
 
 
+def smoke() -> Preset:
+    """Seconds, to see that everything runs: a few digits, three epochs."""
+    return Preset(("digits",), 8, 0.1, 60, 30, Training(3, burn_in=1, update_every=1))
+
+
 def paper(*data: str) -> Preset:
     """App. F.6 as written: 4,000 augmented epochs on CIFAR-10, 1,000 plain ones on MNIST."""
     plain = tuple((name, Training(1000)) for name in ("mnist", "fashion-mnist", "digits"))

@@ -4,19 +4,17 @@ from collections.abc import Iterator
 
 from relaxeq.data import ImageTask, InQuadrant
 from relaxeq.study import ACCURACY, Claim, Paper, Training
-from relaxeq.tables.claims import as_good_as_the_best, laplace_beats_map
-from relaxeq.tables.preset import Preset, paper
+from relaxeq.tables.claims import BLIND, as_good_as_the_best, laplace_beats_map
+from relaxeq.tables.preset import Preset, paper, smoke
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, ranges, scores
 from relaxeq.tables.table import Table
 
 STRICT, PARTIAL = "digit", "digit+quadrant"
 SPECS = ("FC", "CONV", "F-FC+CONV")
-BLIND = 40.0
-"""Accuracy (%) that a translation-invariant network cannot reach when quadrants count."""
 
 PRESETS = {
-    "smoke": Preset(("digits",), 8, 0.1, 60, 30, Training(3, burn_in=1, update_every=1)),
+    "smoke": smoke(),
     "cpu": Preset(
         ("mnist",), 16, 0.4, 3000, 1000, Training(40, lr=0.005, burn_in=10, update_every=2)
     ),

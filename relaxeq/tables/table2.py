@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from relaxeq.data import ImageTask
 from relaxeq.study import Claim, Paper, Training
 from relaxeq.tables.claims import as_good_as_the_best, laplace_beats_map
-from relaxeq.tables.preset import Preset, paper
+from relaxeq.tables.preset import Preset, paper, smoke
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, ranges, scores
 from relaxeq.tables.table import Table, printed_scores
@@ -19,7 +19,7 @@ SPARSE = ("S-FC", "S-CONV", "S-FC+S-CONV")
 PRIORS = {"u": "anchors", "ω": "lengthscales"}
 
 PRESETS = {
-    "smoke": Preset(("digits",), 8, 0.1, 60, 30, Training(3, burn_in=1, update_every=1)),
+    "smoke": smoke(),
     "cpu": Preset(
         ("fashion-mnist",),
         16,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from relaxeq.data import ImageTask, Rotated, Transform, Translated
 from relaxeq.study import Claim, Paper, Training
 from relaxeq.tables.claims import laplace_beats_map
-from relaxeq.tables.preset import Preset, paper
+from relaxeq.tables.preset import Preset, paper, smoke
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import layers, ranges, scores
 from relaxeq.tables.table import Table, printed_scores
@@ -15,7 +15,7 @@ REACH = 8, 32
 """Translations by up to 8 pixels of 32, and as far on smaller images."""
 
 PRESETS = {
-    "smoke": Preset(("digits",), 8, 0.5, 60, 30, Training(3, burn_in=1, update_every=1)),
+    "smoke": smoke(),
     "cpu": Preset(
         ("mnist", "fashion-mnist"),
         16,

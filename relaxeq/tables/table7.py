@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from relaxeq.data import ImageTask, Rotated
 from relaxeq.study import ACCURACY, Claim, Paper, Training
 from relaxeq.tables.claims import laplace_beats_map
-from relaxeq.tables.preset import Preset, paper
+from relaxeq.tables.preset import Preset, paper, smoke
 from relaxeq.tables.results import Results
 from relaxeq.tables.sections import scores
 from relaxeq.tables.table import Table
@@ -23,7 +23,7 @@ FILTERS = {
 """Row ↦ filters and the paper's α; "matched" rows have about as many parameters as CONV."""
 
 PRESETS = {
-    "smoke": Preset(("digits",), 8, 0.1, 60, 30, Training(3, burn_in=1, update_every=1)),
+    "smoke": smoke(),
     "cpu": Preset(
         ("mnist",),
         16,
