@@ -13,7 +13,8 @@ from relaxeq.cli.demo import demo
 from relaxeq.cli.fit import fit
 from relaxeq.cli.report import report
 from relaxeq.cli.table import table
-from relaxeq.errors import EvidenceWarning, RelaxeqError
+from relaxeq.errors import RelaxeqError
+from relaxeq.study import warn_plainly
 
 USAGE = 2
 LOOK: dict[str, Any] = {
@@ -71,21 +72,9 @@ def run(
 ) -> NoReturn:
     """Run and exit; errors and warnings of relaxeq become one message, errors with exit code 2."""
     with warnings.catch_warnings():
-        warnings.showwarning = _plainly(warnings.showwarning)
+        warn_plainly()
         try:
             commands(args=None if arguments is None else list(arguments), prog_name=name)
         except RelaxeqError as error:
             typer.echo(f"Error: {error}", err=True)
     sys.exit(USAGE)
-
-
-def _plainly(known: Callable[..., None]) -> Callable[..., None]:
-    """Warnings about the evidence without the line of code, which users did not write."""
-
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, EvidenceWarning):
-            typer.echo(f"Warning: {message}", err=True)
-        else:
-            known(message, category, *place, **more)
-
-    return show

@@ -56,7 +56,7 @@ class KernelSpectrum(Spectrum):
     """Eigenvalues of kernels J_B J_Bᵀ of batches B, each counted `weight` times: no matrix."""
 
     site: Site
-    values: Vector
+    values: Vector = field(repr=False)
     weight: float = 1.0
 
     def eigenvalues(self) -> Vector:
@@ -93,8 +93,8 @@ class KroneckerBlock(Block):
     """H ≈ ⊕_b A_b ⊗ G_b · scale: A_b = Σ a aᵀ, G_b = Σ g Λ gᵀ, scale = 1/(N S)."""
 
     site: Site
-    inputs: InputGram
-    outputs: OutputGram
+    inputs: InputGram = field(repr=False)
+    outputs: OutputGram = field(repr=False)
     scale: float
     spectra: Spectra = field(default_factory=Spectra, repr=False)
 
@@ -146,8 +146,8 @@ class CorrectedBlock(Block):
     """
 
     site: Site
-    bases: tuple[Tensor, Tensor]
-    values: Weight
+    bases: tuple[Tensor, Tensor] = field(repr=False)
+    values: Weight = field(repr=False)
 
     def eigenvalues(self) -> Vector:
         return self.values.double().flatten()
@@ -174,7 +174,7 @@ class DiagonalBlock(Block):
     """H ≈ its own diagonal."""
 
     site: Site
-    values: Weight
+    values: Weight = field(repr=False)
 
     def eigenvalues(self) -> Vector:
         return self.values.double().flatten()
@@ -196,7 +196,7 @@ class DenseBlock(Block):
     """H itself, (P, P) in the order of parameter.flatten()."""
 
     site: Site
-    matrix: Matrix
+    matrix: Matrix = field(repr=False)
 
     def eigenvalues(self) -> Vector:
         values: Tensor = torch.linalg.eigvalsh(checked(self.matrix))

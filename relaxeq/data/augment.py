@@ -83,6 +83,10 @@ class AugmentedLoader:
         self.steps, self.seed = tuple(steps), seed
         self._order = TensorLoader((places, self.labels), batch_size, seed)
 
+    def __repr__(self) -> str:
+        shape = tuple(self.images.shape)
+        return f"AugmentedLoader({shape}, {self.batch_size}, steps={self.steps}, seed={self.seed})"
+
     @property
     def batch_size(self) -> int:
         """Number of data points in a batch, but perhaps the last."""

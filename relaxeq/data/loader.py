@@ -32,6 +32,10 @@ class TensorLoader:
         self.seed = seed
         self.epoch = 0
 
+    def __repr__(self) -> str:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in self.tensors)
+        return f"TensorLoader({shapes}, batch_size={self.batch_size}, seed={self.seed})"
+
     @property
     def dataset_size(self) -> int:
         """Number of data points in one epoch."""

@@ -89,7 +89,8 @@ class Field:
             )
         if not self.group.exact:
             raise GroupError(
-                f"{self.group} does not map the grid to itself: it has no exact action on pixels."
+                f"{self.group} does not map the grid to itself: it has no exact action on pixels. "
+                "Act with a subgroup that does, in a field of groups.planar('p2') say."
             )
         self.check(x)
         moved = move_pixels(element, x)

@@ -35,20 +35,21 @@ class FitResult:
     at the last weights; `history` has one dict per epoch; `priors` one entry per path, bias or
     plain parameter; `metrics` the last test NLL (nats per datum) and accuracy or RMSE, empty
     without test data; `likelihood` the one trained with, its noise as learned; `slope`
-    that of log p(D, θ) at the last weights; `settings` those of the fit.
+    that of log p(D, θ) at the last weights; `settings` those of the fit. Its text leaves out the
+    network, the epochs and the settings.
     """
 
-    net: nn.Module
+    net: nn.Module = field(repr=False)
     objective: str
     evidence: float
     log_likelihood: float
     count: int
-    history: History
+    history: History = field(repr=False)
     priors: tuple[LearnedPrior, ...]
     metrics: dict[str, float]
     likelihood: Likelihood = Categorical()
     slope: Slope | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def prior(self, name: str) -> LearnedPrior:
         """The prior group of that name, such as "layers.0.paths.CONV"."""

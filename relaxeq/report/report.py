@@ -20,7 +20,7 @@ from relaxeq.report.text import headline, markdown, plain, renderable
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """Table 4 of a fit, and what belongs beside it.
 
@@ -41,7 +41,7 @@ class Report:
     rows: tuple[Row, ...]
     others: tuple[LearnedPrior, ...]
     warnings: tuple[str, ...]
-    log: RunLog = field(default=RunLog(), compare=False, repr=False)
+    log: RunLog = field(default=RunLog(), compare=False)
 
     @property
     def size(self) -> int:
@@ -56,6 +56,9 @@ class Report:
 
     def __str__(self) -> str:
         return plain(self.__rich__())
+
+    def __repr__(self) -> str:
+        return str(self)  # what a notebook shows
 
     def __rich__(self) -> RenderableType:
         return renderable(self.headline, self.rows, self.others, self.warnings)

@@ -22,6 +22,7 @@ from relaxeq.study.outcome import (
     read_outcome,
     write_outcome,
 )
+from relaxeq.study.plainly import warn_plainly
 from relaxeq.study.running import check_processes, train_all
 from relaxeq.study.training import Training
 
@@ -56,5 +57,6 @@ __all__ = [
     "to_json",
     "train_all",
     "train_cell",
+    "warn_plainly",
     "write_outcome",
 ]

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import torch
 
+from relaxeq.study.plainly import warn_plainly
+
 Result = TypeVar("Result")
 POLL = 0.25
 """Seconds between looks at the runs."""
@@ -40,6 +42,7 @@ def run_all(
 
 def _start_worker() -> None:
     """One torch thread, and an end with the parent: a killed program leaves nobody training."""
+    warn_plainly()
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -38,10 +38,10 @@ def probing_elements(group: AnyGroup, x: Tensor) -> tuple[AnyElement, ...]:
 
 def _on_grid(group: PlanarGroup, size: tuple[int, int]) -> tuple[AnyElement, ...]:
     if not group.exact_on(size):
+        other = ", or a square grid" if group.exact else ""
         raise GroupError(
             f"group={group} does not map a {size[0]}×{size[1]} torus to itself, so f(a·x) = a·f(x) "
-            "can only hold roughly: test a subgroup that does, groups.planar('p2') say, or a "
-            "square grid."
+            f"can only hold roughly: test a subgroup that does, groups.planar('p2') say{other}."
         )
     composed = [group.element((1, 2), point) for point in group.point_group.elements]
     # A grid of one pixel under shifts alone has no generators; the identity still shows the module.

@@ -154,6 +154,8 @@ def test_every_flavour_takes_and_refuses_the_same(flavour):
     assert found.keys() == {"first.weight", "head.weight", "head.bias", "off.weight", "off.bias"}
     assert not found["off.weight"].dense().any()
     assert found["first.weight"].trace() > 0
+    assert "shape=(1, 3, 3)" in repr(found["head.weight"])
+    assert "tensor(" not in repr(found)
     with pytest.raises(DataError, match="loader gave no data"):
         blocks_of(net, [], flavour, "classification")
 

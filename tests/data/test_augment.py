@@ -36,6 +36,7 @@ def test_shifts_bring_in_what_is_black() -> None:
 def test_every_image_is_there_once_and_changed_anew_in_every_epoch(step: Augmentation) -> None:
     loader = AugmentedLoader((X, Y), 5, [step], seed=3)
     assert (loader.dataset_size, len(loader)) == (12, 3)
+    assert repr(loader) == f"AugmentedLoader({tuple(X.shape)}, 5, steps=({step!r},), seed=3)"
     first, second = epoch(loader, 0), epoch(loader, 1)
     assert sorted(first) == sorted(second) == list(range(12))
     assert any(not torch.equal(first[k], second[k]) for k in first)

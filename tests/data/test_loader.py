@@ -74,6 +74,8 @@ def test_a_tuple_of_tensors_does_as_well() -> None:
     x, y, weight = torch.rand(5, 2), torch.arange(5), torch.rand(5)
     (batch,) = TensorLoader((x, y, weight), 5)
     assert all(torch.equal(a, b) for a, b in zip(batch, (x, y, weight), strict=True))
+    shown = "TensorLoader((5, 2), (5,), (5,), batch_size=3, seed=7)"
+    assert repr(TensorLoader((x, y, weight), 3, seed=7)) == shown
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,8 @@ def test_the_result_holds_what_was_learned(points: Pair, line: Line, options: Ma
     assert result.evidence < result.log_likelihood < 0
     with pytest.raises(SpecError, match=r"name='wight' is not .*it has \['weight', 'bias'\]"):
         result.prior("wight")
+    assert repr(result).startswith(f"FitResult(objective='laplace', evidence={result.evidence!r}")
+    assert "train_nll" not in repr(result)
 
 
 def test_more_evidence_means_a_better_prior(points: Pair, line: Line, options: MakeOptions) -> None:

@@ -34,6 +34,7 @@ def test_reports_are_values(build: Build) -> None:
     assert first == again
     assert len({first, again}) == 1
     assert first != summary(build([{"FC": 0.4}]))
+    assert repr(first) == str(first)
 
 
 def test_json_reads_back_to_the_same_report(report: Report, tmp_path: Path) -> None:

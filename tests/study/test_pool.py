@@ -54,6 +54,12 @@ def test_an_interruption_ends_them_too() -> None:
     assert time.monotonic() - start < 100
 
 
+def test_warnings_of_the_evidence_are_sentences(capfd: pytest.CaptureFixture[str]) -> None:
+    warn = "__import__('warnings').warn({}, __import__('relaxeq').errors.EvidenceWarning)"
+    run_all(eval, [(warn.format("'too short'"),)], 1, nothing)
+    assert capfd.readouterr().err == "Warning: too short\n"
+
+
 KILLED = """
 import os, signal, sys
 from relaxeq.study.pool import run_all

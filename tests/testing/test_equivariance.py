@@ -367,7 +367,14 @@ REFUSED: dict[str, tuple[Callable[[], object], type[RelaxeqError], str]] = {
     "approximate": (
         lambda: assert_equivariant(nn.Identity(), IMAGE, IMAGE, group="C8"),
         GroupError,
-        "group=Z2 ⋊ C8 does not map a 4×4 torus to itself",
+        r"group=Z2 ⋊ C8 does not map a 4×4 torus to itself, .*groups\.planar\('p2'\) say\.$",
+    ),
+    "not square": (
+        lambda: assert_equivariant(
+            nn.Identity(), None, group="p4", x=torch.ones(2, 1, 4, 6, dtype=torch.float64)
+        ),
+        GroupError,
+        r"group=Z2 ⋊ p4 does not map a 4×6 torus to itself, .* say, or a square grid\.$",
     ),
     "no planar group": (
         lambda: assert_equivariant(nn.Identity(), IMAGE, IMAGE, group=groups.symmetric(3)),
