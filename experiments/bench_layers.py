@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 import relaxeq as rq
 from relaxeq import groups
+from relaxeq.cli import run_function
 from relaxeq.layers import polyphase
 from relaxeq.paths import escnn_bridge
 from relaxeq.report import markdown_table, run_facts, save_record
@@ -187,4 +188,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_function(main)

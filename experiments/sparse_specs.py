@@ -21,9 +21,10 @@ from torch import nn
 
 import relaxeq as rq
 from relaxeq.cli import run_function
-from relaxeq.data import Fitted, ImageTask, TensorLoader
+from relaxeq.data import Fitted, ImageTask
 from relaxeq.paths import SparsePath
 from relaxeq.report import by_layer, markdown_table, run_facts, save_record
+from relaxeq.study import Cell, Paper, Training, fit_cell
 from relaxeq.tables import table2
 
 SPECS = table2.SPARSE
@@ -47,30 +48,28 @@ class Config:
 
     title: str
     task: ImageTask
-    size: int
     alpha: int
-    epochs: int
-    burn_in: int
-    update_every: int
-    lr: float = 0.005
-    batch: int = 128
+    training: Training
 
 
 CONFIGS = {
     "digits": Config(
-        "UCI digits, 8×8 in 16×16", ImageTask("digits", (Fitted((16, 16)),)), 16, 4, 40, 10, 3
+        "UCI digits, 8×8 in 16×16",
+        ImageTask("digits", (Fitted((16, 16)),)),
+        4,
+        Training(40, lr=0.005, update_every=3),
     ),
     "mnist": Config(
         "MNIST-10k, 1,500 of 8,000 to train on, 28×28 in 32×32",
         ImageTask("mnist", (Fitted((32, 32)),), 1500, 1000),
-        *(32, 2, 8, 2, 1),
-        batch=32,
+        2,
+        Training(8, lr=0.005, batch=32, burn_in=2, update_every=1),
     ),
 }
 
 
 @dataclass(frozen=True)
-class Cell:
+class Finding:
     """What one training gave."""
 
     data: str
@@ -86,37 +85,33 @@ class Cell:
     seconds: float
 
 
-def trained(data: str, run: tuple[str, str, str], seed: int, out: Path) -> tuple[Cell, nn.Module]:
+def trained(
+    data: str, run: tuple[str, str, str], seed: int, out: Path
+) -> tuple[Finding, nn.Module]:
     """Train, or take up again, one network; `shares` are those of S-FC by layer."""
     spec, prior, objective = run
-    config, sets = CONFIGS[data], CONFIGS[data].task.load(seed)
-    torch.manual_seed(seed)
-    net = rq.models.PaperNet(spec, 1, 10, config.alpha, (config.size,) * 2, prior=prior)
-    when = {"burn_in": config.burn_in, "update_every": config.update_every}
-    options = rq.Options(lr=config.lr, seed=seed, progress=False, **when)
-    loaders = TensorLoader(sets.train, config.batch, seed=seed), TensorLoader(sets.test, 500)
-    folder = out / "_".join((data, *run, f"seed{seed}")).lower()
-    result = rq.fit(net, *loaders, config.epochs, objective, options, run_dir=folder)
-    seconds = sum(row["seconds"] for row in result.history)
-    report = rq.summary(result)
-    report.to_json(folder / "report.json")
+    config, network = CONFIGS[data], Paper(spec, CONFIGS[data].alpha, prior=prior)
+    label = f"{spec}, {PRIORS[prior]}"
+    cell = Cell(label, data, network, config.task, config.training, objective, seed)
+    result = fit_cell(cell, out / cell.name)
+    net, report = result.net, rq.summary(result)
     paths = [module for module in net.modules() if isinstance(module, SparsePath)]
     layers = [{row.path: row.share for row in rows} for rows in by_layer(report.rows)]
-    cell = Cell(
+    found = Finding(
         data,
         *run,
-        sum(p.numel() for p in net.parameters()),
+        report.size,
         result.metrics["test_accuracy"],
         result.metrics["test_nll"],
         report.evidence,
         tuple(abs(path.omega.item()) for path in paths),
         tuple(layer.get("S-FC", 0.0) for layer in layers),
-        seconds,
+        seconds=sum(row["seconds"] for row in result.history),
     )
-    return cell, net
+    return found, net
 
 
-def table(cells: list[Cell]) -> str:
+def table(cells: list[Finding]) -> str:
     """The rows of Table 2, the paper's figures on CIFAR-10 in brackets."""
     found = {(c.spec, c.prior, c.objective): c for c in cells}
     lines = []
@@ -136,7 +131,7 @@ def table(cells: list[Cell]) -> str:
     return markdown_table([*head, "NLL", "accuracy (%)", "L_η", "ω"], lines, left=2)
 
 
-def kept(cells: list[Cell]) -> str:
+def kept(cells: list[Finding]) -> str:
     """The share of S-FC in every layer of S-FC+S-CONV."""
     both = [cell for cell in cells if cell.spec == SPECS[-1]]
     lines = [
@@ -146,7 +141,7 @@ def kept(cells: list[Cell]) -> str:
     return markdown_table(["share of S-FC (%)", *names], lines)
 
 
-def sections(cells: list[Cell]) -> Iterator[str]:
+def sections(cells: list[Finding]) -> Iterator[str]:
     yield NOTE
     for data, config in CONFIGS.items():
         if found := [cell for cell in cells if cell.data == data]:
@@ -158,9 +153,8 @@ def sections(cells: list[Cell]) -> Iterator[str]:
 
 def settings(config: Config) -> dict[str, object]:
     """What a reader must know of a configuration, without the folder of its data."""
-    return asdict(replace(config, task=ImageTask(config.task.source))) | {
-        "task": f"{config.task.source}, {config.task.train or 'all'} to train on"
-    }
+    parts = {"title": config.title, "task": repr(config.task), "alpha": config.alpha}
+    return parts | {"training": config.training.record()}
 
 
 def main(
