@@ -1,6 +1,6 @@
 """The six sparse rows of Table 2 on digits: S-FC and S-CONV, priors on anchors or lengthscales.
 
-    .venv/bin/python experiments/sparse_specs.py --mnist ../shared/data
+    .venv/bin/python experiments/sparse_specs.py --mnist ROOT
 
 trains PaperNet by MAP and by the Laplace marginal likelihood on the embedded digits in 16×16, and
 with --mnist on MNIST in 32×32 (the folder of its files; nothing is downloaded). Runs lie in --out
