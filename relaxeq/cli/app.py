@@ -24,11 +24,12 @@ LOOK: dict[str, Any] = {
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 app = typer.Typer(no_args_is_help=True, **LOOK)
-app.command()(demo)
-app.command()(table)
-app.command()(fit)
-app.command()(report)
-app.command()(check)
+# What fits in a line of `relaxeq --help`; their own help is their docstring.
+app.command(short_help="Learn symmetry from handwritten digits, in minutes.")(demo)
+app.command(short_help="Run a table of the paper.")(table)
+app.command(short_help="Train a network, and print what it learned.")(fit)
+app.command(short_help="Print what a finished run learned.")(report)
+app.command(short_help="Test whether a network of yours is equivariant.")(check)
 
 
 def _show_version(wanted: bool) -> bool:
@@ -51,7 +52,7 @@ def relaxeq(
 ) -> None:
     """Layers that learn how much symmetry they should have.
 
-    Exit codes: 0 all is well, 1 something was found, 2 wrong usage or an error.
+    Exit codes: 0 all is well, 1 something was found, 2 wrong usage or an error, 130 stopped.
     """
 
 

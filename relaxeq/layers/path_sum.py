@@ -57,8 +57,7 @@ class PathSum(nn.ModuleDict):
     def matrix(self, rows: int, columns: int) -> Matrix:
         """The dense (rows, columns) matrix Σ W_path of the active paths."""
         check_dense(rows, columns)
-        parameter = next(self.parameters())
-        zero = parameter.new_zeros(rows, columns)
+        zero = next(self.parameters(), torch.empty(0)).new_zeros(rows, columns)
         return sum((path.matrix() for path in self.active()), zero)
 
     def sample_prior_(self, generator: torch.Generator | None = None) -> None:
@@ -74,7 +73,7 @@ class PathSum(nn.ModuleDict):
 
     def check(self, x: Tensor) -> None:
         """Raise ShapeError unless x has the dtype and device of the parameters."""
-        parameter = next(self.parameters())
+        parameter = next(self.parameters(), x)
         if parameter.dtype != x.dtype or parameter.device != x.device:
             raise ShapeError(
                 f"x is {x.dtype} on {x.device}, the layer is {parameter.dtype} on "

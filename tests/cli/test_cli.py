@@ -38,6 +38,8 @@ def test_no_command_shows_the_commands(call: Call) -> None:
     code, out, err = call()
     assert code == 2
     assert "Usage: relaxeq" in out + err
+    assert "Train a network, and print what it learned." in out + err
+    assert "..." not in (out + err).replace("[ARGS]...", "")  # each fits in its line
     assert "demo" in out + err
 
 

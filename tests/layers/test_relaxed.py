@@ -100,6 +100,17 @@ def test_paths_by_name():
     assert "CONV" not in net.paths
 
 
+def test_what_is_left_when_paths_are_taken_out():
+    net = layer("F-FC+CONV")
+    x = net.source.random(2)
+    path = net.paths.pop("F-FC")
+    torch.testing.assert_close(net(x), net.bias(net.paths["CONV"](x)))
+    torch.testing.assert_close(net.matrix(), net.paths["CONV"].matrix())
+    net.paths.pop("CONV")
+    torch.testing.assert_close(net(x), net.bias(torch.zeros_like(path(x))))
+    assert not net.matrix().any()
+
+
 def test_no_matrix_where_the_phase_depends_on_the_datum():
     net = layer(stride=2)
     with pytest.raises(ShapeError, match=r"matrix\(\) of a layer with stride=2.*paths\[name\]"):
