@@ -7,6 +7,8 @@ import numpy as np
 from relaxeq.errors import GroupError
 from relaxeq.groups.tables import Table
 
+WRITE = "Write table[i][j], the index of element i times element j: [[0, 1], [1, 0]]."
+
 
 def checked(table: Any) -> Table:
     """The table as integers, or an error that names the law and the elements that break it."""
@@ -19,13 +21,12 @@ def checked(table: Any) -> Table:
 def _square(table: Any) -> Table:
     try:
         given = np.asarray(table)
-    except ValueError:
-        given = np.zeros(0)
+    except ValueError as error:
+        raise GroupError(f"table: rows of unequal length are no square. {WRITE}") from error
     mul: Table = given.astype(np.int64) if given.dtype.kind in "iuf" else np.zeros((0, 0), np.int64)
     if given.ndim != 2 or len(set(given.shape)) != 1 or not mul.size or (mul != given).any():
         raise GroupError(
-            f"table: shape {given.shape}, {given.dtype}, is no square of whole numbers. "
-            "Write table[i][j], the index of element i times element j: [[0, 1], [1, 0]]."
+            f"table: shape {given.shape}, {given.dtype}, is no square of whole numbers. {WRITE}"
         )
     return mul
 

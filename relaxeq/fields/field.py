@@ -1,6 +1,7 @@
 """Fields: what a feature tensor is, and how its group acts on it."""
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import final
 
 import numpy as np
@@ -38,8 +39,9 @@ class Field:
             )
         if self.rep not in REPRESENTATIONS:
             raise SpecError(f"rep={self.rep!r} of a field is not one of {REPRESENTATIONS}.")
-        if not isinstance(self.channels, int) or self.channels < 1:
+        if not _is_count(self.channels):
             raise SpecError(f"channels={self.channels!r} of a field must be a positive integer.")
+        object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "size", _grid(self.size))
         if self.group.exact and not self.group.exact_on(self.size):
             raise GroupError(
@@ -111,11 +113,12 @@ class Field:
 
 
 def _grid(size: object) -> tuple[int, int]:
-    valid = (
-        isinstance(size, tuple | list)
-        and len(size) == 2
-        and all(isinstance(n, int) and n > 0 for n in size)
-    )
+    valid = isinstance(size, tuple | list) and len(size) == 2 and all(_is_count(n) for n in size)
     if not valid:
         raise SpecError(f"size={size!r} must be two positive integers, such as (32, 32).")
-    return tuple(size)  # type: ignore[arg-type, return-value]
+    return tuple(map(int, size))  # type: ignore[call-overload]
+
+
+def _is_count(value: object) -> bool:
+    """Whether this is a whole number from 1, of Python or NumPy."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0

@@ -33,6 +33,10 @@ class Site:
                 f"axes={self.axes!r} of a site must name block, out and in once each: "
                 "write a permutation of 'boi'."
             )
+        if not (isinstance(self.shape, tuple) and len(self.shape) == 3):
+            raise SiteError(
+                f"shape={self.shape!r} of a site must be three numbers: (blocks, out, in)."
+            )
 
     def to_blocks(self, parameter: Tensor) -> Weight:
         """The parameter as (block, out, in)."""

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -51,11 +52,19 @@ def test_random_is_repeatable_and_normal():
     assert field.random(1, dtype=torch.float64).dtype == torch.float64
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_numpy_become_plain():
+    field = Field(Z2, np.int64(3), tuple(np.array([4, 5])))
+    assert field == Field(Z2, 3, (4, 5))
+    assert repr(field) == "Field(group=Z2, channels=3, size=(4, 5), rep='regular')"
+
+
 FIELDS = {
     "point group": (lambda: Field(groups.p4(), 1, (4, 4)), GroupError, "group=p4 .*semidirect"),
     "text": (lambda: Field("p4", 1, (4, 4)), GroupError, "group='p4' of a field is not a planar"),
     "representation": (lambda: Field(P4, 1, (4, 4), rep="irrep"), SpecError, "rep='irrep'"),
     "no channels": (lambda: Field(P4, 0, (4, 4)), SpecError, "channels=0 .* positive integer"),
+    "true channels": (lambda: Field(P4, True, (4, 4)), SpecError, "channels=True .* positive"),
     "half a channel": (lambda: Field(P4, 1.5, (4, 4)), SpecError, "channels=1.5"),
     "one number": (lambda: Field(P4, 1, 4), SpecError, r"size=4 must be two.*\(32, 32\)"),
     "three numbers": (lambda: Field(P4, 1, (4, 4, 4)), SpecError, r"size=\(4, 4, 4\)"),

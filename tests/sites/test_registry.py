@@ -188,10 +188,12 @@ def test_listeners_leave_when_their_block_fails():
     assert heard == []
 
 
-def test_sites_check_themselves():
+def test_sites_check_themselves(unchecked):
     layout = Rearranged("n i -> n 1 1 i")
     for axes in ("bo", "boo", "xyz", "boib"):
         with pytest.raises(SiteError, match=f"axes='{axes}'.*permutation of 'boi'"):
             Site(layout, layout, (1, 2, 3), axes)
+    with pytest.raises(SiteError, match=r"shape=\(2, 3\) of a site must be three numbers"):
+        Site(layout, layout, (2, 3))  # type: ignore[arg-type]
     with pytest.raises(SiteError, match=r"\(1, 2, 3\) does not fit a parameter of shape \(5,\)"):
         Site(layout, layout, (1, 2, 3)).to_blocks(torch.zeros(5))
