@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor
 
-from relaxeq.sites import Layout, add_gram, reading
+from relaxeq.sites import Layout, add_gram_, mirror_, reading
 
 Readings = Mapping[str, tuple[Layout, Sequence[Tensor]]]
 
@@ -33,17 +33,16 @@ class Sums:
 
     def _add_one(self, names: tuple[str, ...], layout: Layout, tensor: Tensor) -> None:
         if names in self._totals:
-            add_gram(self._totals[names], layout, tensor)
+            add_gram_(self._totals[names], layout, tensor)
         else:
             self._totals[names] = layout.gram(tensor)
 
     def of(self, name: str) -> Tensor | None:
         """The sum of a parameter (the same tensor for all that share it), None without any call."""
         found = [total for names, total in self._totals.items() if name in names]
-        if len(found) < 2:
-            return found[0] if found else None
-        whole: Tensor = sum(found[1:], start=found[0])
-        return whole
+        if not found:
+            return None
+        return mirror_(found[0] if len(found) == 1 else sum(found[1:], start=found[0]))
 
 
 def _key(layout: Layout, calls: Sequence[Tensor]) -> Hashable:

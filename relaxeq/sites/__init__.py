@@ -9,10 +9,10 @@ from relaxeq.sites.layouts import (
     Projected,
     Rearranged,
     Summed,
-    add_gram,
-    gram_of,
+    add_gram_,
     reading,
 )
+from relaxeq.sites.outer import gram_of, mirror_
 from relaxeq.sites.patches import Patches, PlanePatches, TorusPatches
 from relaxeq.sites.registry import (
     HasSites,
@@ -39,7 +39,7 @@ __all__ = [
     "Site",
     "Summed",
     "TorusPatches",
-    "add_gram",
+    "add_gram_",
     "bias_site",
     "circular_pad",
     "deterministic",
@@ -47,6 +47,7 @@ __all__ = [
     "is_deterministic",
     "is_listening",
     "listening",
+    "mirror_",
     "module_sites",
     "network_sites",
     "reading",

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from relaxeq.errors import SiteError
 from relaxeq.shapes import Expanded, Gram
+from relaxeq.sites.outer import add_upper_, gram_of
 
 
 class Layout(ABC):
@@ -30,12 +31,6 @@ class Layout(ABC):
     @abstractmethod
     def shared(self, tensor: Tensor) -> int:
         """S, the number of positions of one datum that share the weight."""
-
-
-def gram_of(expanded: Expanded) -> Gram:
-    """Σ_{n,s} v vᵀ of canonical features (n, b, s, d), as one matrix product per block."""
-    rows = rearrange(expanded, "n b s d -> b (n s) d")
-    return rows.mT @ rows
 
 
 def reading(layout: "Layout", entries: tuple[int, ...]) -> Hashable:
@@ -56,11 +51,13 @@ def _places(layout: "Layout", entries: tuple[int, ...]) -> Hashable:
     return tuple(places.shape[1:]), places.numpy().tobytes()
 
 
-def add_gram(total: Gram, layout: "Layout", tensor: Tensor) -> None:
-    """Add a Gram to a running total; where it is a plain product, without a second matrix."""
-    if isinstance(layout, Rearranged):
-        rows = rearrange(layout.expand(tensor), "n b s d -> b (n s) d")
-        total.baddbmm_(rows.mT, rows)
+def add_gram_(total: Gram, layout: "Layout", tensor: Tensor) -> None:
+    """Add a Gram to a running total, of which `mirror_` completes the lower half at the end.
+
+    Where the Gram is a plain sum of outer products no second matrix is made.
+    """
+    if isinstance(layout, Rearranged | Summed):
+        add_upper_(total, layout.expand(tensor))
     else:
         total += layout.gram(tensor)
 

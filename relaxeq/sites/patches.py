@@ -14,8 +14,9 @@ from torch.nn.grad import conv2d_weight
 
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites.circular import circular_pad
-from relaxeq.sites.layouts import Layout, gram_of
+from relaxeq.sites.layouts import Layout
 from relaxeq.sites.lines import patch_gram
+from relaxeq.sites.outer import gram_of
 
 
 @final
