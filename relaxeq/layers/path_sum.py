@@ -10,6 +10,7 @@ from relaxeq.errors import ShapeError, SpecError
 from relaxeq.paths import Expansion, Path, convolved_as_one, sums_as_one
 from relaxeq.paths.base import check_dense
 from relaxeq.shapes import Matrix
+from relaxeq.sites import has_channels_last
 
 
 @final
@@ -82,4 +83,6 @@ class PathSum(nn.ModuleDict):
 
 
 def _total(terms: Sequence[Tensor]) -> Tensor:
-    return sum(terms[1:], terms[0])
+    """The sum, in the memory order of convolutions if there are any: that of the first term."""
+    first, *others = sorted(terms, key=has_channels_last, reverse=True)
+    return sum(others, first)

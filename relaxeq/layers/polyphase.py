@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from relaxeq.shapes import Image
+from relaxeq.sites import has_channels_last
 
 
 def polyphase(x: Image) -> Tensor:
@@ -21,5 +22,12 @@ def polyphase(x: Image) -> Tensor:
     rows = 2 * torch.arange(height, device=x.device) + chosen // 2
     columns = 2 * torch.arange(width, device=x.device) + chosen % 2
     places = (rows[:, :, None] * x.shape[3] + columns[:, None]).flatten(1)
-    kept = x.flatten(2).gather(2, places[:, None].expand(-1, x.shape[1], -1))
-    return kept.view(*x.shape[:2], height, width)
+    return _pixels(x, places).view(*x.shape[:2], height, width)
+
+
+def _pixels(x: Image, places: Tensor) -> Tensor:
+    """x at these places of each datum, (batch, channel, place), in the memory order of x."""
+    flat = x.flatten(2)
+    if has_channels_last(x):
+        return flat.mT.gather(1, places[:, :, None].expand(-1, -1, x.shape[1])).mT
+    return flat.gather(2, places[:, None].expand(-1, x.shape[1], -1))

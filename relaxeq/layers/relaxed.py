@@ -60,9 +60,10 @@ class RelaxedLayer(LearnableSymmetry, GridLayer):
     def transform(self, x: Tensor) -> Tensor:
         self.paths.check(x)
         direct = [path for path in self.active() if path.out_shape == self.target.shape]
-        terms: list[Tensor] = [self.paths(x, direct)] if direct else []
-        if fine := self._on_fine_grid():
-            terms.append(polyphase(self.paths(x, fine)))
+        fine = self._on_fine_grid()
+        terms: list[Tensor] = [polyphase(self.paths(x, fine))] if fine else []
+        if direct:
+            terms.append(self.paths(x, direct))
         y = sum(terms[1:], terms[0]) if terms else x.new_zeros(x.shape[0], *self.target.shape)
         return y if self.bias is None else self.bias(y)
 

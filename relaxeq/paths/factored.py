@@ -1,4 +1,4 @@
-"""F-FC: the factored fully-connected map (Eq. 5), as two einsums."""
+"""F-FC: the factored fully-connected map (Eq. 5), as two products per channel."""
 
 import math
 from typing import final
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.paths.base import Path, draw_normal
+from relaxeq.paths.blockwise import blockwise
 from relaxeq.paths.gauge import balance_pairs_
 from relaxeq.paths.space import Space
 from relaxeq.sites import Rearranged, Site, tap
@@ -31,8 +32,9 @@ class FactoredFC(Path):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.reshape(x.shape[0], *self.theta2.shape[1:])
-        x1 = tap(self, "theta2", x, torch.einsum("ocp,ncp->noc", self.theta2, x))
-        y = tap(self, "theta1", x1, torch.einsum("ocq,noc->noq", self.theta1, x1))
+        x1 = blockwise(x, self.theta2.permute(1, 2, 0), data_last=True).mT
+        x1 = tap(self, "theta2", x, x1)
+        y = tap(self, "theta1", x1, blockwise(x1, self.theta1))
         return y.reshape(x.shape[0], *self.out_shape)
 
     def sites(self) -> dict[str, Site]:

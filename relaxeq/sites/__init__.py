@@ -12,6 +12,7 @@ from relaxeq.sites.layouts import (
     add_gram_,
     reading,
 )
+from relaxeq.sites.memory import channels_last, has_channels_last
 from relaxeq.sites.outer import gram_of, mirror_
 from relaxeq.sites.patches import Patches, PlanePatches, TorusPatches
 from relaxeq.sites.registry import (
@@ -25,6 +26,7 @@ from relaxeq.sites.registry import (
 )
 from relaxeq.sites.tap import is_listening, listening, tap
 from relaxeq.sites.torch_layers import bias_site
+from relaxeq.sites.tracing import is_traced
 
 __all__ = [
     "Explicit",
@@ -41,11 +43,14 @@ __all__ = [
     "TorusPatches",
     "add_gram_",
     "bias_site",
+    "channels_last",
     "circular_pad",
     "deterministic",
     "gram_of",
+    "has_channels_last",
     "is_deterministic",
     "is_listening",
+    "is_traced",
     "listening",
     "mirror_",
     "module_sites",

@@ -9,6 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from relaxeq.sites.memory import has_channels_last
+from relaxeq.sites.tracing import is_traced
+
 Spans = tuple[tuple[int, int, int], ...]
 Part = tuple[tuple[int, int, int], ...]
 
@@ -21,8 +24,9 @@ def circular_pad(x: Tensor, pad: Sequence[int]) -> Tensor:
     axes = [x.ndim - 1 - i for i in range(len(pad) // 2)]
     sides = [(x.shape[axis], *pad[2 * i : 2 * i + 2]) for i, axis in enumerate(axes)]
     simple = all(0 <= side <= size for size, *both in sides for side in both)
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    if not simple or traced:  # a compiler fuses torch's copies by itself, a trace takes no others
+    if (
+        not simple or is_traced()
+    ):  # a compiler fuses torch's copies by itself, a trace takes no others
         return functional.pad(x, tuple(pad), mode="circular")
     if not any(pad):
         return x
@@ -137,7 +141,7 @@ def _source(x: Tensor, part: Part) -> Tensor:
 def _like(x: Tensor, grid: list[int]) -> Tensor:
     """An empty tensor with another grid on its last axes, and the memory format of x."""
     shape = [*x.shape[: -len(grid)], *grid]
-    if x.ndim == 4 and len(grid) == 2 and x.stride(1) == 1 != x.stride(3):  # channels last
+    if len(grid) == 2 and has_channels_last(x):
         batch, channels, height, width = shape
         return x.new_empty(batch, height, width, channels).permute(0, 3, 1, 2)
     return x.new_empty(shape)

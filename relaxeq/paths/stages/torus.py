@@ -3,12 +3,14 @@
 from torch import Tensor
 from torch.nn import functional
 
-from relaxeq.sites import circular_pad
+from relaxeq.sites import channels_last, circular_pad
 
 
 def torus_conv(x: Tensor, weight: Tensor, groups: int = 1) -> Tensor:
     """Circular "same" convolution with an odd square filter."""
-    return functional.conv2d(torus_pad(x, weight.shape[-1] // 2), weight, groups=groups)
+    return functional.conv2d(
+        torus_pad(channels_last(x), weight.shape[-1] // 2), weight, groups=groups
+    )
 
 
 def torus_pad(x: Tensor, reach: int) -> Tensor:

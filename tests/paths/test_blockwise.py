@@ -1,0 +1,85 @@
+"""Products per block: values, derivatives of every kind, and where they lie in memory."""
+
+import pytest
+import torch
+
+from relaxeq.paths.blockwise import blockwise
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+ORDERS = [(0, 1, 2), (1, 0, 2), (1, 2, 0), (0, 2, 1), (2, 1, 0)]
+
+
+def arranged(shape, order):
+    """A random tensor whose axes lie in this order in memory, the last side by side."""
+    back = [order.index(axis) for axis in range(3)]
+    return torch.randn([shape[axis] for axis in order]).permute(back).requires_grad_()
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+@pytest.mark.parametrize("data_last", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_values_and_gradients(order, data_last, turned):
+    x = arranged((5, 3, 4), order)
+    weight = arranged((3, 4, 2), (0, 2, 1) if turned else (0, 1, 2))
+    z, truth = blockwise(x, weight, data_last), torch.einsum("nbi,bio->nbo", x, weight)
+    torch.testing.assert_close(z, truth)
+    for g in (torch.randn(5, 3, 2), torch.randn(5, 2, 3).mT, torch.randn(3, 2, 5).permute(2, 0, 1)):
+        found, expected = (torch.autograd.grad(y, (x, weight), g, True) for y in (z, truth))
+        torch.testing.assert_close(found, expected)
+    assert torch.equal(torch.autograd.grad(z, x, g, True)[0], torch.autograd.grad(z, x, g)[0])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0)], ids=str)
+@pytest.mark.parametrize("data_last", [False, True])
+def test_derivatives_of_every_kind(order, data_last):
+    x, weight = arranged((2, 3, 2), order), arranged((3, 2, 2), (0, 1, 2))
+
+    def run(x, weight):
+        return blockwise(x, weight, data_last)
+
+    checks = {"check_forward_ad": True, "check_batched_grad": True}
+    assert torch.autograd.gradcheck(run, (x, weight), **checks)
+    assert torch.autograd.gradgradcheck(run, (x, weight))
+
+
+def test_one_gradient_alone():
+    x, weight = torch.randn(2, 3, 4, requires_grad=True), torch.randn(3, 4, 2)
+    blockwise(x, weight).sum().backward()
+    torch.testing.assert_close(x.grad, weight.sum(2).expand(2, 3, 4))
+    weight.requires_grad_()
+    blockwise(x.detach(), weight).sum().backward()
+    torch.testing.assert_close(weight.grad, x.detach().sum(0)[..., None].expand(3, 4, 2))
+
+
+def test_memory():
+    """A chain between axes (block, feature) and (feature, block) is read without copies."""
+    x, first, second = torch.randn(6, 3, 8), torch.randn(3, 8, 4), torch.randn(4, 3, 5)
+    x.requires_grad_()
+    between = blockwise(x, first, data_last=True).mT
+    assert between.stride()[0] == 1
+    z = blockwise(between, second)
+    assert z.transpose(0, 1).is_contiguous()
+    of_between, of_x = torch.autograd.grad(z, (between, x), torch.randn_like(z))
+    assert of_between.stride()[0] == 1
+    assert of_x.transpose(0, 1).is_contiguous()
+
+
+def test_vmap():
+    x, weight = torch.randn(3, 2, 3, 4), torch.randn(3, 4, 2)
+    found = torch.vmap(blockwise, in_dims=(0, None))(x, weight)
+    torch.testing.assert_close(found, torch.einsum("mnbi,bio->mnbo", x, weight))
+    gradient = torch.func.grad(lambda w: blockwise(x[0], w).square().sum())(weight)
+    truth = torch.func.grad(lambda w: torch.einsum("nbi,bio->nbo", x[0], w).square().sum())(weight)
+    torch.testing.assert_close(gradient, truth)
+
+
+def test_autocast_rounds_as_for_torch():
+    x, weight = torch.randn(2, 3, 4, dtype=torch.float32), torch.randn(3, 4, 2, dtype=torch.float32)
+    weight.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        z = blockwise(x, weight)
+    assert z.dtype == torch.bfloat16
+    z.float().sum().backward()
+    assert weight.grad.dtype == torch.float32
