@@ -1,5 +1,6 @@
 """Curvature: factors collected from sites, and the exact truth. Knows no group, no path."""
 
+from relaxeq.curvature.batches import Batch, batches, checked_batch
 from relaxeq.curvature.blocks import (
     Block,
     CorrectedBlock,
@@ -16,7 +17,6 @@ from relaxeq.curvature.kfac import kfac
 from relaxeq.curvature.normalisation import warn_of_normalisation
 from relaxeq.curvature.posterior import Posterior
 from relaxeq.curvature.precision import wide
-from relaxeq.curvature.recording import Batch, checked_batch
 from relaxeq.curvature.sampling import Bound, Subset
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Spectrum",
     "Subset",
     "check_flavour",
+    "batches",
     "checked_batch",
     "estimate",
     "exact_ggn",

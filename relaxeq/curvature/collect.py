@@ -8,8 +8,9 @@ from typing import Generic, Literal, TypeVar, final
 import torch
 from torch import Tensor, nn
 
+from relaxeq.curvature.batches import Batch
 from relaxeq.curvature.precision import no_autocast, wide
-from relaxeq.curvature.recording import Batch, Recording, recorded_passes
+from relaxeq.curvature.recording import Recording, recorded_passes
 from relaxeq.errors import NumericsError, SpecError
 from relaxeq.likelihoods import Likelihood, likelihood_from
 from relaxeq.sites import Site, network_sites

@@ -7,11 +7,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from relaxeq.curvature.batches import Batch
 from relaxeq.curvature.blocks import CorrectedBlock, DiagonalBlock
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
 from relaxeq.curvature.kfac import kronecker
 from relaxeq.curvature.precision import wide
-from relaxeq.curvature.recording import Batch
 from relaxeq.sites import Site
 
 Bases = tuple[Tensor, Tensor]

@@ -6,10 +6,10 @@ from typing import final
 
 from torch import Tensor, nn
 
+from relaxeq.curvature.batches import Batch
 from relaxeq.curvature.blocks import DenseBlock
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
 from relaxeq.curvature.precision import wide
-from relaxeq.curvature.recording import Batch
 from relaxeq.errors import SpecError
 from relaxeq.sites import Site
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from relaxeq.curvature.batches import Batch, batches, check_count, check_outputs, checked_batch
 from relaxeq.curvature.precision import wide
-from relaxeq.curvature.recording import Batch, check_count, check_outputs, checked_batch
 from relaxeq.errors import SpecError
 from relaxeq.likelihoods import Likelihood, likelihood_from
 from relaxeq.shapes import Matrix
+from relaxeq.sites import check_module
 
 LIMIT = 20_000
 
@@ -25,6 +26,7 @@ def exact_ggn(
     use of sites: cost N·K backward passes and P² memory per parameter. Summed over the loader, in
     nats. Parameters of more than 20,000 entries are refused.
     """
+    check_module(net)
     chosen = likelihood_from(likelihood)
     named = {name: p for name, p in net.named_parameters() if p.requires_grad}
     for name, parameter in named.items():
@@ -35,7 +37,7 @@ def exact_ggn(
             )
     total = {name: wide(p).new_zeros(p.numel(), p.numel()) for name, p in named.items()}
     count = 0
-    for batch in loader:
+    for batch in batches(loader):
         inputs, targets = checked_batch(batch, net)
         with torch.no_grad():
             outputs = net(inputs)

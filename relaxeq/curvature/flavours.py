@@ -6,12 +6,12 @@ from typing import Generic, TypeVar, final, overload
 
 from torch import nn
 
+from relaxeq.curvature.batches import Batch
 from relaxeq.curvature.blocks import Block, Spectrum
 from relaxeq.curvature.collect import Pass, Totals
 from relaxeq.curvature.corrected import corrected, diagonal
 from relaxeq.curvature.dense import dense
 from relaxeq.curvature.kfac import kronecker
-from relaxeq.curvature.recording import Batch
 from relaxeq.errors import SpecError
 
 Flavour = Callable[[nn.Module, Iterable[Batch], Pass], tuple[Mapping[str, Spectrum], Totals]]

@@ -6,11 +6,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from relaxeq.curvature.batches import Batch
 from relaxeq.curvature.blocks import KroneckerBlock
 from relaxeq.curvature.collect import Calls, Fisher, Pass, Receiver, Totals, check_finite, receive
 from relaxeq.curvature.grams import Sums
 from relaxeq.curvature.normalisation import warn_of_normalisation
-from relaxeq.curvature.recording import Batch
 from relaxeq.curvature.spectra import Spectra
 from relaxeq.errors import SiteError
 from relaxeq.likelihoods import Likelihood

@@ -8,8 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
+from relaxeq.curvature.batches import (
+    Batch,
+    batches,
+    check_count,
+    check_outputs,
+    checked_batch,
+)
 from relaxeq.curvature.precision import wide
-from relaxeq.errors import DataError, NumericsError, ShapeError, SiteError
+from relaxeq.errors import SiteError
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import (
     FastCircularPad,
@@ -20,7 +27,6 @@ from relaxeq.sites import (
     tapped,
 )
 
-Batch = Sequence[Tensor]  # (x, y): torch's DataLoader gives lists
 Sites = dict[str, tuple[nn.Module, str, Site]]
 
 
@@ -126,7 +132,7 @@ def recorded_passes(
     """A Recording per batch of the loader, checked; the network's mode is left as it is."""
     sites = network_sites(network)
     count, arranged = 0, channels_last
-    for batch in loader:
+    for batch in batches(loader):
         inputs, targets = checked_batch(batch, network)
         try:
             outputs, calls = recorded(network, arranged(inputs), sites)
@@ -183,43 +189,3 @@ def _check_uncalled(outputs: Tensor, sites: Sites, calls: dict[str, list[Call]])
                 f"parameter {name!r} acts on the outputs, but its module was not called, so its "
                 "curvature is unknown: call the module, or relaxeq.tap the use of the parameter."
             )
-
-
-def checked_batch(batch: object, network: nn.Module) -> tuple[Tensor, Tensor]:
-    """The batch on the network's device; refused if no pair, empty, or with NaN or infinity."""
-    if not (isinstance(batch, tuple | list) and len(batch) == 2):
-        raise DataError(f"loader must give pairs (x, y), got {type(batch).__name__}.")
-    inputs, targets = batch
-    for name, value in (("x", inputs), ("y", targets)):
-        if not isinstance(value, Tensor):
-            raise DataError(
-                f"loader gave {name} of type {type(value).__name__}, not a tensor: write "
-                f"torch.as_tensor({name}), with the dtype that the network or its targets need."
-            )
-    if not len(inputs):
-        raise DataError("loader gave an empty batch: leave out batches without data.")
-    parameter = next(network.parameters(), inputs)
-    inputs, targets = inputs.to(parameter.device), targets.to(parameter.device)
-    if inputs.is_floating_point() and not torch.isfinite(inputs).all():
-        raise DataError(
-            "loader gave inputs with NaN or infinity: clean or standardise the data first."
-        )
-    return inputs, targets
-
-
-def check_outputs(outputs: Tensor) -> None:
-    """Outputs must be finite, of shape (batch, out)."""
-    if outputs.ndim != 2:
-        raise ShapeError(
-            f"network must return (batch, out), got shape {tuple(outputs.shape)}: flatten it."
-        )
-    if not torch.isfinite(outputs).all():
-        raise NumericsError(
-            "network gave NaN or infinite outputs: lower the learning rate, or check its weights."
-        )
-
-
-def check_count(count: int) -> None:
-    """Refuse a loader that gave nothing."""
-    if not count:
-        raise DataError("loader gave no data: pass a loader with at least one (x, y) batch.")

@@ -7,11 +7,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from relaxeq.curvature.batches import Batch, batches, check_count, check_outputs, checked_batch
 from relaxeq.curvature.blocks import Block, KernelSpectrum
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
 from relaxeq.curvature.flavours import FLAVOURS
 from relaxeq.curvature.precision import wide
-from relaxeq.curvature.recording import Batch, check_count, check_outputs, checked_batch
 from relaxeq.errors import SpecError
 from relaxeq.likelihoods import likelihood_from
 from relaxeq.sites import Site
@@ -121,7 +121,7 @@ def _drawn(
     likelihood, generator = likelihood_from(settings.likelihood), settings.generator
     kept: tuple[Tensor, Tensor, Tensor] | None = None
     count, entries, total, rows = 0, 0, 0.0, batch or 1
-    for pair in loader:
+    for pair in batches(loader):
         inputs, targets = checked_batch(pair, net)
         outputs = wide(net(inputs))
         check_outputs(outputs)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature import Batch, checked_batch, wide
+from relaxeq.curvature import Batch, batches, checked_batch, wide
 from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError, SiteError
 from relaxeq.likelihoods import Likelihood
 from relaxeq.recipe.fingerprint import Fingerprint
@@ -32,7 +32,7 @@ def inspect(
     data are added to `seen`.
     """
     count, outputs = 0, dict[object, Tensor]()
-    for batch in _batches(loader, name):
+    for batch in batches(loader, name):
         with _named(name):
             inputs, targets = checked_batch(batch, net)
             kind = (inputs.shape[1:], inputs.dtype)
@@ -45,15 +45,6 @@ def inspect(
     if not count:
         raise DataError(f"{name} gave no data: pass a loader with at least one (x, y) batch.")
     return count
-
-
-def _batches(loader: Iterable[Batch], name: str) -> Iterator[Batch]:
-    try:
-        return iter(loader)
-    except TypeError as error:
-        raise DataError(
-            f"{name}={loader!r} is no loader: pass a DataLoader or a list of (x, y) batches."
-        ) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature import Batch, KroneckerBlock, Pass, checked_batch, estimate
+from relaxeq.curvature import Batch, KroneckerBlock, Pass, batches, checked_batch, estimate
 from relaxeq.errors import NumericsError, SpecError
 from relaxeq.evidence import log_marginal_likelihood
 from relaxeq.likelihoods import Likelihood, likelihood_from
@@ -81,7 +81,7 @@ def _gradient(
         for name in group.parameters
     }
     totals = {name: torch.zeros_like(parameter) for name, parameter in found.items()}
-    for batch in loader:
+    for batch in batches(loader):
         inputs, targets = checked_batch(batch, net)
         with torch.enable_grad():
             _add_batch(record(net, inputs), targets, likelihood, slopes, (found, totals))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from relaxeq.curvature import FLAVOURS, Batch, Pass, Posterior, checked_batch, wide
+from relaxeq.curvature import FLAVOURS, Batch, Pass, Posterior, batches, checked_batch, wide
 from relaxeq.errors import DataError, SpecError
 from relaxeq.likelihoods import (
     Bernoulli,
@@ -118,7 +118,7 @@ def _pairs(
 ) -> list[Tensor]:
     """What is found of all inputs, and then the targets."""
     rows = []
-    for batch in loader:
+    for batch in batches(loader):
         inputs, targets = checked_batch(batch, posterior.net)
         rows.append([*found(inputs), targets])
     if not rows:

@@ -17,6 +17,7 @@ from relaxeq.sites.outer import gram_of, mirror_
 from relaxeq.sites.patches import Patches, PlanePatches, TorusPatches
 from relaxeq.sites.registry import (
     HasSites,
+    check_module,
     deterministic,
     is_deterministic,
     module_sites,
@@ -44,6 +45,7 @@ __all__ = [
     "add_gram_",
     "bias_site",
     "channels_last",
+    "check_module",
     "circular_pad",
     "deterministic",
     "gram_of",

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from relaxeq.sites.tracing import is_traced
+
 
 def channels_last(x: Tensor) -> Tensor:
     """Images with channels last in memory, where a CPU convolves few channels faster.
@@ -15,5 +17,5 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def has_channels_last(x: Tensor) -> bool:
-    """Whether the channels of an image lie side by side."""
-    return x.ndim == 4 and x.stride(1) == 1 != x.stride(3)
+    """Whether the channels of an image lie side by side; not asked while torch writes a graph."""
+    return x.ndim == 4 and not is_traced() and x.stride(1) == 1 != x.stride(3)

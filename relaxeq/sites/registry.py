@@ -87,6 +87,7 @@ def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
     deterministic (left out in silence it would corrupt the evidence), whose site is of another
     size, or that has two names (it would count twice).
     """
+    check_module(network)
     found: dict[str, tuple[nn.Module, str, Site]] = {}
     seen: dict[nn.Parameter, str] = {}
     for prefix, module in network.named_modules():
@@ -104,6 +105,12 @@ def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
             _check_parameter(full, parameter, sites[name], seen.setdefault(parameter, full))
             found[full] = (module, name, sites[name])
     return found
+
+
+def check_module(network: object) -> None:
+    """Refuse what is no module, such as the loader in its place."""
+    if not isinstance(network, nn.Module):
+        raise SiteError(f"network={network!r} is no torch.nn.Module: pass the network first.")
 
 
 def _check_parameter(full: str, parameter: nn.Parameter, site: Site, first: str) -> None:

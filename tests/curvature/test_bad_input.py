@@ -32,12 +32,21 @@ def diverged():
     return net
 
 
+class Twice(nn.Sequential):
+    """A network that returns its outputs two times."""
+
+    def forward(self, x):
+        return (super().forward(x),) * 2
+
+
 LOADERS = {
     "empty": ([], "classification", DataError, "loader gave no data.*at least one"),
     "used up": (iter(()), "classification", DataError, "loader gave no data"),
     "empty batch": ([(X[:0], Y[:0])], "classification", DataError, "an empty batch"),
-    "no pair": ([X], "classification", DataError, r"pairs \(x, y\), got Tensor"),
-    "triple": ([(X, Y, Y)], "classification", DataError, r"pairs \(x, y\), got tuple"),
+    "no loader": (None, "classification", DataError, "loader=None is no loader: pass a Data"),
+    "no pair": ([X], "classification", DataError, r"got a Tensor: one batch is .* \[\(x, y\)\]"),
+    "triple": ([(X, Y, Y)], "classification", DataError, r"got a tuple of 3: write \[\(b\[0\]"),
+    "names": ([{"x": X, "y": Y}], "classification", DataError, r"dict of 2: .*\['x', 'y'\]"),
     "NaN inputs": ([(X, Y), (NAN, Y)], "classification", DataError, "inputs with NaN or inf"),
     "infinite inputs": ([(INF, Y)], "classification", DataError, "inputs with NaN or infinity"),
     "label too high": ([(X, Y + 1)], "classification", DataError, r"from 1 to 2.*has 2 outputs"),
@@ -72,6 +81,9 @@ NETWORKS = {
         r"must return \(batch, out\), got shape \(4, 1, 2\)"),
     "scalar outputs": (
         lambda: nn.Sequential(nn.Linear(3, 1), nn.Flatten(0)), X, ShapeError, r"shape \(4,\)"),
+    "two outputs": (
+        lambda: Twice(linear()), X, ShapeError, r"one tensor \(batch, out\), got a tuple of 2"),
+    "no module": (lambda: torch.relu, X, SiteError, r"network=<built-in.*is no torch.nn.Module"),
 }  # fmt: skip
 
 

@@ -26,9 +26,9 @@ def patched(x: Tensor, value: float) -> Tensor:
 BAD: dict[str, tuple[Any, type[RelaxeqError], str]] = {
     "no batch": ([], DataError, r"gave no data: pass a loader with at least one \(x, y\) batch"),
     "empty batch": ([(X[:0], Y[:0])], DataError, "empty batch"),
-    "no pairs": ([(X, Y, Y)], DataError, r"must give pairs \(x, y\), got tuple"),
-    "inputs alone": ([X], DataError, r"must give pairs \(x, y\), got Tensor"),
-    "a tensor": (X, DataError, r"must give pairs \(x, y\), got Tensor"),
+    "no pairs": ([(X, Y, Y)], DataError, r"must give pairs \(x, y\), got a tuple of 3"),
+    "inputs alone": ([X], DataError, r"must give pairs \(x, y\), got a Tensor"),
+    "a tensor": (X, DataError, r"must give pairs \(x, y\), got a Tensor"),
     "NaN": ([(X, Y), (patched(X, float("nan")), Y)], DataError, "inputs with NaN or infinity"),
     "infinity": ([(patched(X, float("inf")), Y)], DataError, "inputs with NaN or infinity"),
     "too high": ([(X, Y), (X, Y + 1)], DataError, r"labels from 1 to 2, but .* has 2 outputs"),
