@@ -57,7 +57,8 @@ def _lines(windows: Tensor, groups: int) -> Tensor:
     rest = (windows.ndim - 3) // 2
     grid = " ".join(f"p{i}" for i in range(rest))
     taps = " ".join(f"k{i}" for i in range(rest))
-    return rearrange(windows, f"n (b c) r {grid} {taps} -> b r (n {grid}) ({taps} c)", b=groups)
+    lines = rearrange(windows, f"n (b c) r {grid} {taps} -> b r (n {grid}) ({taps} c)", b=groups)
+    return lines if 1 in lines.stride()[2:] else lines.contiguous()
 
 
 def _families(taps: list[int], step: int) -> Spans:

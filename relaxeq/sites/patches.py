@@ -10,13 +10,13 @@ import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.grad import conv2d_weight
 
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites.circular import circular_pad
+from relaxeq.sites.correlations import plane_correlations, torus_correlations
 from relaxeq.sites.layouts import Layout
 from relaxeq.sites.lines import patch_gram
-from relaxeq.sites.outer import gram_of
+from relaxeq.sites.positions import FEW, position_gram, spans
 
 
 @final
@@ -48,10 +48,18 @@ class Patches(Layout):
         return rearrange(windows, pattern, b=self.groups)
 
     def gram(self, tensor: Tensor) -> Gram:
-        if self.shared(tensor) == 1:  # no pixel is in two patches
-            return gram_of(self.expand(tensor))
+        if self.shared(tensor) <= FEW:
+            return self._by_positions(tensor)
         padded = self._padded(tensor)
         return patch_gram(padded, self.kernel, self.stride, self.dilation, self.groups)
+
+    def _by_positions(self, tensor: Tensor) -> Gram:
+        rank = len(self.kernel)
+        pads = list(zip(self.pad[::2], self.pad[1::2], strict=True))[::-1]
+        if self.mode != "constant":
+            tensor, pads = self._padded(tensor), [(0, 0)] * rank
+        axes = map(spans, tensor.shape[2:], self.kernel, self.stride, self.dilation, pads)
+        return position_gram(tensor, list(axes), self.kernel, self.groups)
 
     def shared(self, tensor: Tensor) -> int:
         wide = [a + b for a, b in zip(self.pad[::2], self.pad[1::2], strict=True)][::-1]
@@ -100,16 +108,14 @@ class PlanePatches(Layout):
         return _square(3, "constant").expand(tensor)
 
     def gram(self, tensor: Tensor) -> Gram:
-        channels = tensor.shape[1]
-        wide = functional.pad(tensor, (2, 2, 0, 2))
-        half = conv2d_weight(wide, (channels, channels, 3, 5), tensor)
-        mirrored = half[:, :, 1:].flip(2, 3).transpose(0, 1)
-        whole = _by_differences(torch.cat([mirrored, half], 2))
-        taps = whole.view(channels, 3, 3, channels, 3, 3)
-        taps[:, 2, :, :, 2] -= _line_gram(tensor[:, :, 0], 2)
-        taps[:, 0, :, :, 0] -= _line_gram(tensor[:, :, -1], 2)
-        taps[:, :, 2, :, :, 2] -= _line_gram(tensor[:, :, :, 0], 1)
-        taps[:, :, 0, :, :, 0] -= _line_gram(tensor[:, :, :, -1], 1)
+        if self.shared(tensor) <= FEW:
+            return _square(3, "constant").gram(tensor)
+        whole = _by_differences(plane_correlations(tensor, 3))
+        taps = whole.unflatten(2, (-1, 3, 3)).unflatten(1, (-1, 3, 3))[0]
+        taps[:, 2, :, :, 2] -= _line_gram(tensor[:, :, 0])
+        taps[:, 0, :, :, 0] -= _line_gram(tensor[:, :, -1])
+        taps[:, :, 2, :, :, 2] -= _line_gram(tensor[:, :, :, 0], inside=True)
+        taps[:, :, 0, :, :, 0] -= _line_gram(tensor[:, :, :, -1], inside=True)
         return whole
 
     def shared(self, tensor: Tensor) -> int:
@@ -122,40 +128,20 @@ def _square(kernel: int, mode: str) -> Patches:
     return Patches((kernel,) * 2, (1, 1), (1, 1), (reach,) * 4, mode)
 
 
-def _line_gram(line: Tensor, reach: int) -> Tensor:
-    """Σ v vᵀ over 3 neighbours on a line (n, c, l), zeros around it: (c, 3, c, 3)."""
-    windows = functional.pad(line, (reach, reach)).unfold(2, 3, 1)
-    rows = rearrange(windows, "n c l k -> (n l) (c k)")
-    return rearrange(rows.mT @ rows, "(c k) (d l) -> c k d l", k=3, l=3)
+def _line_gram(line: Tensor, inside: bool = False) -> Tensor:
+    """Σ v vᵀ over 3 neighbours on a line (n, c, l), zeros around it: (c, 3, c, 3).
 
-
-def torus_correlations(x: Tensor, kernel: int) -> Tensor:
-    """R[c, c', d] for rows and columns |d| < k: (channel, channel, 2k−1, 2k−1).
-
-    Per frequency one Gram over the data, X_cᴴ X_c', transformed back to these differences alone.
+    Over all positions that see a pixel, or those `inside` alone.
     """
-    height, width = x.shape[2:]
-    waves = torch.view_as_real(torch.fft.rfft2(x)).flatten(2, 3)
-    cosines, sines = (part.permute(2, 0, 1).contiguous() for part in waves.unbind(3))
-    even = torch.baddbmm(cosines.mT @ cosines, sines.mT, sines)
-    odd = cosines.mT @ sines
-    spectrum = torch.cat([even, odd - odd.mT]).flatten(1)
-    found = _transform_back(height, width, kernel).to(spectrum) @ spectrum
-    return rearrange(found, "(r s) (c f) -> c f r s", r=2 * kernel - 1, c=x.shape[1])
+    pixels = rearrange(line, "n c l -> l n c").contiguous()
+    zero, one, two = (_product(pixels[: len(pixels) - d], pixels[d:]) for d in range(3))
+    first, last = (_product(end, end) if inside else 0 for end in (pixels[:1], pixels[-1:]))
+    rows = [[zero - last, one, two], [one.mT, zero, one], [two.mT, one.mT, zero - first]]
+    return torch.stack([torch.stack(row, 1) for row in rows], 1).transpose(2, 3)
 
 
-@lru_cache(maxsize=64)
-def _transform_back(height: int, width: int, kernel: int) -> Tensor:
-    """The inverse transform of a real grid, (differences, real and imaginary parts of waves)."""
-    reach = torch.arange(1 - kernel, kernel, dtype=torch.float64)
-    rows = torch.outer(reach, torch.arange(height)) / height
-    columns = torch.outer(reach, torch.arange(width // 2 + 1)) / width
-    turns = rows[:, None, :, None] + columns[None, :, None, :]
-    angle = (2 * torch.pi * turns).flatten(2).flatten(0, 1)
-    twice = torch.full((height, width // 2 + 1), 2.0, dtype=torch.float64)
-    twice[:, [0, -1] if width % 2 == 0 else [0]] = 1.0  # other waves come with their mirror images
-    weight = twice.flatten() / (height * width)
-    return torch.cat([weight * angle.cos(), -weight * angle.sin()], 1)
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    return left.flatten(0, 1).mT @ right.flatten(0, 1)
 
 
 def _by_differences(correlations: Tensor) -> Gram:
@@ -163,14 +149,15 @@ def _by_differences(correlations: Tensor) -> Gram:
     kernel = (correlations.shape[2] + 1) // 2
     shift = torch.tensor(_differences(kernel), device=correlations.device)
     by_place = rearrange(correlations, "c f r s -> (r s) c f")
-    return rearrange(by_place[shift], "d e c f -> 1 (c d) (f e)")
+    pairs = by_place.index_select(0, shift).unflatten(0, (kernel**2,) * 2)
+    gram: Gram = rearrange(pairs, "d e c f -> 1 (c d) (f e)")
+    return gram
 
 
 @lru_cache(maxsize=16)
-def _differences(kernel: int) -> tuple[tuple[int, ...], ...]:
+def _differences(kernel: int) -> tuple[int, ...]:
     """For each pair of offsets (δ, ε) the place of ε−δ, row after row."""
     offsets = list(product(range(kernel), repeat=2))
     wide, centre = 2 * kernel - 1, (kernel - 1) * 2 * kernel
-    return tuple(
-        tuple(centre + (e[0] - d[0]) * wide + e[1] - d[1] for e in offsets) for d in offsets
-    )
+    pairs = product(offsets, repeat=2)
+    return tuple(centre + (e[0] - d[0]) * wide + e[1] - d[1] for d, e in pairs)

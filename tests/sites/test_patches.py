@@ -1,4 +1,4 @@
-"""Grams of patches by lines and by autocorrelation, against whole patches formed by unfold."""
+"""Grams of patches by lines, positions and correlations, against whole unfolded patches."""
 
 import itertools
 
@@ -7,8 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from relaxeq.sites import Patches, PlanePatches, TorusPatches, lines, module_sites
+from relaxeq.sites import (
+    Patches,
+    PlanePatches,
+    TorusPatches,
+    correlations,
+    lines,
+    module_sites,
+    patches,
+)
 from relaxeq.sites.lines import patch_gram
+from relaxeq.sites.positions import spans
 
 GRIDS = {
     1: [(1,), (2,), (5,), (8,)],
@@ -90,15 +99,71 @@ def test_axes_that_differ(name, grid, float64):
     assert MIXED[name].shared(x) == rows.shape[2]
 
 
-@pytest.mark.parametrize("grid", [(1, 1), (1, 3), (2, 2), (4, 1), (3, 5), (8, 8)])
-@pytest.mark.parametrize("channels", [1, 3])
+PLANES = [(1, 1), (1, 3), (2, 2), (4, 1), (1, 9), (3, 5), (8, 8)]
+
+
+@pytest.mark.parametrize("grid", PLANES)
+@pytest.mark.parametrize("channels", [1, 3, 9])
 def test_zeros_around_a_plane(grid, channels, float64):
-    x = torch.randn(3, channels, *grid)
-    general = Patches((3, 3), (1, 1), (1, 1), (1, 1, 1, 1), "constant")
+    check_as_unfolded(PlanePatches(), torch.randn(3, channels, *grid), "constant")
+
+
+@pytest.mark.parametrize("side", [0, 8, 100])
+@pytest.mark.parametrize("few", [0, 100])
+def test_by_matrices_fft_and_convolution(side, few, monkeypatch, float64):
+    monkeypatch.setattr(correlations, "SIDE", side)
+    monkeypatch.setattr(correlations, "FEW", few)
+    x = torch.randn(2, 3, 6, 9)
+    check_as_unfolded(TorusPatches(3), x, "circular")
+    check_as_unfolded(PlanePatches(), x, "constant")
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 4])
+@pytest.mark.parametrize("few", [0, 100])
+def test_correlations_of_a_plane(kernel, few, monkeypatch, float64):
+    monkeypatch.setattr(correlations, "FEW", few)
+    x = torch.randn(2, 3, 3, 5)
+    found = correlations.plane_correlations(x, kernel)
+    assert found.shape == (3, 3, 2 * kernel - 1, 2 * kernel - 1)
+    wide = functional.pad(x, (kernel - 1,) * 4)
+    for row, column in itertools.product(range(2 * kernel - 1), repeat=2):
+        moved = wide[:, :, row : row + 3, column : column + 5]
+        truth = torch.einsum("nchw,ndhw->cd", x, moved)
+        torch.testing.assert_close(found[:, :, row, column], truth)
+
+
+def check_as_unfolded(layout, x, mode):
+    general = Patches((3, 3), (1, 1), (1, 1), (1, 1, 1, 1), mode)
     gram, rows = truth(x, general)
-    torch.testing.assert_close(PlanePatches().gram(x), gram)
-    torch.testing.assert_close(PlanePatches().expand(x), rows)
-    assert PlanePatches().shared(x) == rows.shape[2]
+    torch.testing.assert_close(layout.gram(x), gram)
+    torch.testing.assert_close(layout.expand(x), rows)
+    assert layout.shared(x) == rows.shape[2]
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_positions_one_by_one(name, monkeypatch, float64):
+    monkeypatch.setattr(patches, "FEW", 10**6)
+    x = torch.randn(3, 4, 5, 7)
+    torch.testing.assert_close(MIXED[name].gram(x), truth(x, MIXED[name])[0])
+
+
+def test_positions_have_the_taps_inside():
+    """Patches that are partly or wholly outside, beside windows of a padded line."""
+    found = spans(4, 3, 2, 1, (1, 1))
+    assert found == [(slice(1, 3), slice(0, 2, 1)), (slice(0, 3), slice(1, 4, 1))]
+    for size, kernel, stride, dilation, pad in itertools.product(
+        (1, 3, 4), (1, 2, 3), (1, 2), (1, 2, 3), ((0, 0), (4, 1), (1, 5))
+    ):
+        if size + sum(pad) > dilation * (kernel - 1):
+            line = functional.pad(torch.arange(1, size + 1), pad)
+            rows = line.unfold(0, dilation * (kernel - 1) + 1, stride)[:, ::dilation]
+            inside = [row[row > 0].tolist() for row in rows if row.any()]
+            taps = [row.nonzero().flatten().tolist() for row in rows if row.any()]
+            found = spans(size, kernel, stride, dilation, pad)
+            assert [list(range(size))[at] for _, at in found] == [
+                [i - 1 for i in r] for r in inside
+            ]
+            assert [list(range(kernel))[tap] for tap, _ in found] == taps
 
 
 FAST = {
@@ -106,6 +171,7 @@ FAST = {
     "lines, stride 2": MIXED["circular"],
     "plane": PlanePatches(),
     "torus": TorusPatches(3),
+    "positions": Patches((3, 3), (3, 4), (1, 1), (1, 1, 1, 1), "constant"),
 }
 
 

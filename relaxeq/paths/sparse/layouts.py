@@ -11,7 +11,7 @@ from torch.nn import functional
 from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, TorusPatches, gram_of
-from relaxeq.sites.patches import torus_correlations
+from relaxeq.sites.correlations import torus_correlations
 
 
 @final
