@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from relaxeq.curvature.threads import in_parallel
 from relaxeq.errors import NumericsError
 
 AT_ONCE = 1 << 20
@@ -27,13 +28,13 @@ class Spectra:
 
 
 def eigenvalues(grams: Tensor) -> Tensor:
-    """Of positive semi-definite matrices (block, n, n); large ones one by one: few copies are held.
+    """Of positive semi-definite matrices (block, n, n), large ones with a thread for each.
 
     Features that are 0 in all blocks of a part add zeros and are left out: taps that only ever
     meet padding, units that never fire.
     """
     parts = grams.split(max(1, AT_ONCE // grams.shape[-1] ** 2))
-    return torch.cat([_of_part(part) for part in parts])
+    return torch.cat(in_parallel(_of_part, parts))
 
 
 def _of_part(grams: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class _Blockwise(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, data_last: bool) -> Tensor:
-        x = _readable(x)
+        x = readable(x)
         if data_last:
             return torch.bmm(weight.mT, x.permute(1, 2, 0)).permute(2, 0, 1)
         return torch.bmm(x.transpose(0, 1), weight).transpose(0, 1)
@@ -43,12 +43,12 @@ class _Blockwise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        gradient = _readable(gradient)
+        gradient = readable(gradient)
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
             of_x = _Blockwise.apply(gradient, weight.mT, _has_data_last(x))
         if ctx.needs_input_grad[1]:
-            of_weight = _outer(_readable(x), gradient, weight.stride(1) == 1)
+            of_weight = _outer(readable(x), gradient, weight.stride(1) == 1)
         return of_x, of_weight, None
 
     @staticmethod
@@ -75,6 +75,6 @@ def _has_data_last(x: Tensor) -> bool:
     return x.stride(0) == 1 != x.stride(2)
 
 
-def _readable(x: Tensor) -> Tensor:
+def readable(x: Tensor) -> Tensor:
     """x with data or features side by side: other orders are multiplied block after block."""
     return x if 1 in (x.stride(0), x.stride(2)) else x.contiguous()

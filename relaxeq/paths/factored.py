@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.paths.base import Path, draw_normal
-from relaxeq.paths.blockwise import blockwise
+from relaxeq.paths.blockwise import blockwise, readable
 from relaxeq.paths.gauge import balance_pairs_
 from relaxeq.paths.space import Space
 from relaxeq.sites import Rearranged, Site, tap
@@ -31,7 +31,7 @@ class FactoredFC(Path):
         self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.reshape(x.shape[0], *self.theta2.shape[1:])
+        x = readable(x.reshape(x.shape[0], *self.theta2.shape[1:]))  # once, for Grams as well
         x1 = blockwise(x, self.theta2.permute(1, 2, 0), data_last=True).mT
         x1 = tap(self, "theta2", x, x1)
         y = tap(self, "theta1", x1, blockwise(x1, self.theta1))

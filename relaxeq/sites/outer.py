@@ -11,6 +11,10 @@ WIDTH = 128
 LONG = 4
 """Positions per feature from which data are multiplied one by one."""
 
+NARROW = 16
+"""Features below which two positions are multiplied side by side: products of few columns are slow.
+"""
+
 
 def gram_of(expanded: Expanded) -> Gram:
     """Σ_{n,s} v vᵀ of canonical features (n, b, s, d), as (b, d, d)."""
@@ -26,11 +30,20 @@ def add_upper_(total: Gram, expanded: Expanded) -> Gram:
     """
     shared, features = expanded.shape[2:]
     if shared >= LONG * features:
-        return total.add_((expanded.mT @ expanded).sum(0))
+        return total.add_(_datum_by_datum(expanded))
     rows = _rows(expanded)
     for start, stop in _stripes(features):
         total[:, start:stop, start:].baddbmm_(rows[..., start:stop].mT, rows[..., start:])
     return total
+
+
+def _datum_by_datum(expanded: Expanded) -> Gram:
+    features = expanded.shape[3]
+    if features >= NARROW or expanded.shape[2] % 2 or expanded.stride()[2:] != (features, 1):
+        return (expanded.mT @ expanded).sum(0)
+    pairs = expanded.unflatten(2, (-1, 2)).flatten(3)
+    both: Gram = (pairs.mT @ pairs).sum(0)
+    return both[:, :features, :features] + both[:, features:, features:]
 
 
 def mirror_(total: Gram) -> Gram:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from relaxeq.sites import Rearranged, add_gram_, gram_of, mirror_
-from relaxeq.sites.outer import LONG, WIDTH, add_upper_
+from relaxeq.sites.outer import LONG, NARROW, WIDTH, add_upper_
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -16,6 +16,8 @@ SIZES = [
     (2, 2, 3, 2 * WIDTH + 7),  # a last stripe that is narrower
     (3, 2, LONG * 3, 3),  # long: a product per datum
     (3, 2, LONG * 3 - 1, 3),
+    (3, 2, LONG * (NARROW - 1), NARROW - 1),  # two positions side by side
+    (3, 2, LONG * 5 + 1, 5),
     (0, 2, 3, 4),
     (2, 1, 3, 0),
 ]

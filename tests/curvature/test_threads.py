@@ -1,0 +1,72 @@
+"""Parts in several threads: same results, same settings, errors told."""
+
+import threading
+
+import pytest
+import torch
+
+from relaxeq.curvature import spectra
+from relaxeq.curvature.spectra import eigenvalues
+from relaxeq.curvature.threads import in_parallel
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def test_results_in_order_and_settings_kept(threads):
+    seen = set()
+
+    def note(part):
+        seen.add((threading.get_ident(), torch.get_num_threads()))
+        return 2 * part
+
+    parts = list(torch.arange(20.0))
+    with torch.no_grad():
+        assert in_parallel(note, parts) == [2 * part for part in parts]
+    inside = {count for _, count in seen}
+    assert len(seen) <= threads
+    assert inside == ({1} if threads > 1 else {threads})
+    assert (threading.get_ident() in {thread for thread, _ in seen}) == (threads == 1)
+    assert torch.get_num_threads() == threads
+    later = threading.Thread(target=lambda: inside.add(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert inside == {1, threads}
+
+
+def test_gradients_as_outside(threads):
+    parts = [torch.ones(1, requires_grad=True) for _ in range(4)]
+    assert all(found.requires_grad for found in in_parallel(torch.exp, parts))
+    with torch.no_grad():
+        assert not any(found.requires_grad for found in in_parallel(torch.exp, parts))
+
+
+def test_errors_are_raised_here(threads):
+    def refuse(part):
+        if part > 2:
+            raise ValueError(f"part {int(part)}")
+        return part
+
+    with pytest.raises(ValueError, match="part 3"):
+        in_parallel(refuse, list(torch.arange(5.0)))
+    assert torch.get_num_threads() == threads
+
+
+def test_eigenvalues_of_many_parts(threads, monkeypatch):
+    monkeypatch.setattr(spectra, "AT_ONCE", 20)
+    roots = torch.randn(7, 6, 4, dtype=torch.float64)
+    grams = roots @ roots.mT
+    truth = torch.linalg.eigvalsh(grams).clamp_min(0.0)
+    torch.testing.assert_close(eigenvalues(grams), truth)
+
+
+def test_one_thread_is_the_caller(monkeypatch):
+    assert in_parallel(lambda part: part + 1, []) == []
+    assert in_parallel(lambda part: torch.tensor(threading.get_ident()), [torch.ones(1)]) == [
+        threading.get_ident()
+    ]
