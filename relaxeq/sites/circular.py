@@ -1,7 +1,6 @@
-"""Circular padding that copies every pixel once, in either direction and any memory format."""
+"""Circular padding in few copies, in either direction and any memory format."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import torch
@@ -13,7 +12,7 @@ from relaxeq.sites.memory import has_channels_last
 from relaxeq.sites.tracing import is_traced
 
 Spans = tuple[tuple[int, int, int], ...]
-Part = tuple[tuple[int, int, int], ...]
+Line = tuple[int, int, int]  # axis, start, length
 
 
 def circular_pad(x: Tensor, pad: Sequence[int]) -> Tensor:
@@ -59,15 +58,18 @@ class FastCircularPad(TorchFunctionMode):
 
 @final
 class _Pad(torch.autograd.Function):
-    """Each part of the padded grid is a copy of a part of the grid."""
+    """The grid in the middle, then the borders of one axis after the other, from what is there."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, spans: Spans) -> Tensor:
         padded = _like(x, [before + size + after for size, before, after in spans])
-        for part in _parts(spans):
-            _place(padded, part).copy_(_source(x, part))
+        _inside(padded, spans).copy_(x)
+        for axis in reversed(range(len(spans))):
+            lines = _inside(padded, spans, until=axis)
+            for border, inside in _borders(spans, axis):
+                lines.narrow(*border).copy_(lines.narrow(*inside))
         return padded
 
     @staticmethod
@@ -86,18 +88,26 @@ class _Pad(torch.autograd.Function):
 
 @final
 class _Fold(torch.autograd.Function):
-    """The transpose of circular padding: each pixel sums over its copies."""
+    """The transpose of circular padding: the same steps backwards, borders added to their pixels.
+
+    The result is a part of a larger tensor: whole lines are cheaper to add than their pixels.
+    """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(padded: Tensor, spans: Spans) -> Tensor:
-        centre, *borders = _parts(spans)
-        x = _like(padded, [size for size, _, _ in spans])
-        x.copy_(_place(padded, centre))
-        for part in borders:
-            _source(x, part).add_(_place(padded, part))
-        return x
+        *_, (size, before, after) = spans
+        centre = padded.narrow(-1, before, size)
+        folded = _like(padded, list(centre.shape[-len(spans) :])).copy_(centre)
+        folded.narrow(-1, size - before, before).add_(padded.narrow(-1, 0, before))
+        folded.narrow(-1, 0, after).add_(padded.narrow(-1, before + size, after))
+        for axis in range(len(spans) - 1):
+            for border, inside in _borders(spans, axis):
+                folded.narrow(*inside).add_(folded.narrow(*border))
+            size, before, _ = spans[axis]
+            folded = folded.narrow(axis - len(spans), before, size)
+        return folded
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Spans], output: Tensor) -> None:
@@ -113,29 +123,21 @@ class _Fold(torch.autograd.Function):
         return folded
 
 
-def _parts(spans: Spans) -> Iterator[Part]:
-    """Parts of the padded grid, by axis: start there, start in the grid, length; centre first."""
-    axes = [
-        [
-            (before, 0, size),
-            *([(0, size - before, before)] if before else []),
-            *([(before + size, 0, after)] if after else []),
-        ]
-        for size, before, after in spans
-    ]
-    return product(*axes)
+def _borders(spans: Spans, axis: int) -> tuple[tuple[Line, Line], tuple[Line, Line]]:
+    """The borders of an axis of the padded grid, each with the lines inside that it repeats."""
+    size, before, after = spans[axis]
+    along = axis - len(spans)
+    return (
+        ((along, 0, before), (along, size, before)),
+        ((along, before + size, after), (along, before, after)),
+    )
 
 
-def _place(padded: Tensor, part: Part) -> Tensor:
-    for axis, (start, _, length) in enumerate(part, start=-len(part)):
-        padded = padded.narrow(axis, start, length)
+def _inside(padded: Tensor, spans: Spans, until: int | None = None) -> Tensor:
+    """The padded grid without the borders of its axes, or of those before `until`."""
+    for axis, (size, before, _) in enumerate(spans[:until]):
+        padded = padded.narrow(axis - len(spans), before, size)
     return padded
-
-
-def _source(x: Tensor, part: Part) -> Tensor:
-    for axis, (_, start, length) in enumerate(part, start=-len(part)):
-        x = x.narrow(axis, start, length)
-    return x
 
 
 def _like(x: Tensor, grid: list[int]) -> Tensor:
