@@ -25,8 +25,8 @@ def position_gram(
     """
     every, channels = slice(None), x.shape[1] // groups
     total = x.new_zeros(groups, *kernel, channels, *kernel, channels)
-    for spans in product(*axes):
-        taps, places = (list(slices) for slices in zip(*spans, strict=True))
+    for position in product(*axes):
+        taps, places = (list(slices) for slices in zip(*position, strict=True))
         inside = (every, every, *places)
         patch = x[inside]
         sides = (*patch.shape[2:], channels)
