@@ -76,5 +76,8 @@ def _has_data_last(x: Tensor) -> bool:
 
 
 def readable(x: Tensor) -> Tensor:
-    """x with data or features side by side: other orders are multiplied block after block."""
-    return x if 1 in (x.stride(0), x.stride(2)) else x.contiguous()
+    """x with data or features side by side: other orders are multiplied block after block.
+
+    Memory is not asked about while torch writes a graph.
+    """
+    return x if is_traced() or 1 in (x.stride(0), x.stride(2)) else x.contiguous()

@@ -12,8 +12,8 @@ from torch.nn.grad import conv2d_weight
 SIDE = 20
 """Longest side of a torus whose transforms are products of matrices; longer ones take an FFT."""
 
-FEW = 8
-"""Channels below which a plane is correlated by a convolution: transforms would not be faster."""
+FEW_CHANNELS = 8
+"""Number below which a plane is correlated by a convolution: transforms would not be faster."""
 
 Torus = tuple[int, int]
 
@@ -29,7 +29,7 @@ def torus_correlations(x: Tensor, kernel: int) -> Tensor:
 def plane_correlations(x: Tensor, kernel: int) -> Tensor:
     """`torus_correlations`, with zeros around x in place of a torus."""
     reach, channels = kernel - 1, x.shape[1]
-    if channels >= FEW:
+    if channels >= FEW_CHANNELS:
         height, width = (_room(side + reach) for side in x.shape[2:])
         return _by_waves(x, (height, width), reach)
     wide = functional.pad(x, (reach, reach, 0, reach))

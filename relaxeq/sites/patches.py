@@ -25,7 +25,8 @@ class Patches(Layout):
     """Input patches of a convolution in 1, 2 or 3 dimensions: features (channel, offset) per group.
 
     `pad` and `mode` are those of `torch.nn.functional.pad` (last axis first). Works for every
-    padding mode, stride, dilation and number of groups. The Gram is taken line by line.
+    padding mode, stride, dilation and number of groups. The Gram is taken line by line, or position
+    by position where there are few.
     """
 
     kernel: tuple[int, ...]

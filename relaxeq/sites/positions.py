@@ -1,6 +1,6 @@
 """The Gram of patches position by position: where there are few, without what lies outside."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 
 from einops import rearrange
@@ -40,18 +40,12 @@ def position_gram(
 
 def spans(size: int, kernel: int, stride: int, dilation: int, pad: tuple[int, int]) -> list[Span]:
     """For each position of a line with zeros around it: which taps are inside, and where."""
-    return list(_spans(size, kernel, stride, dilation, pad))
-
-
-def _spans(
-    size: int, kernel: int, stride: int, dilation: int, pad: tuple[int, int]
-) -> Iterator[Span]:
+    found = []
     last = size + sum(pad) - dilation * (kernel - 1) - 1
     for start in range(-pad[0], last - pad[0] + 1, stride):
-        first = max(0, -(start // dilation)) if start < 0 else 0
+        first = max(0, -(start // dilation))
         end = min(kernel, (size - 1 - start) // dilation + 1)
         if first < end:
-            yield (
-                slice(first, end),
-                slice(start + dilation * first, start + dilation * (end - 1) + 1, dilation),
-            )
+            inside = start + dilation * first, start + dilation * (end - 1) + 1
+            found.append((slice(first, end), slice(*inside, dilation)))
+    return found

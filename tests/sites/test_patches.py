@@ -112,7 +112,7 @@ def test_zeros_around_a_plane(grid, channels, float64):
 @pytest.mark.parametrize("few", [0, 100])
 def test_by_matrices_fft_and_convolution(side, few, monkeypatch, float64):
     monkeypatch.setattr(correlations, "SIDE", side)
-    monkeypatch.setattr(correlations, "FEW", few)
+    monkeypatch.setattr(correlations, "FEW_CHANNELS", few)
     x = torch.randn(2, 3, 6, 9)
     check_as_unfolded(TorusPatches(3), x, "circular")
     check_as_unfolded(PlanePatches(), x, "constant")
@@ -121,7 +121,7 @@ def test_by_matrices_fft_and_convolution(side, few, monkeypatch, float64):
 @pytest.mark.parametrize("kernel", [1, 2, 4])
 @pytest.mark.parametrize("few", [0, 100])
 def test_correlations_of_a_plane(kernel, few, monkeypatch, float64):
-    monkeypatch.setattr(correlations, "FEW", few)
+    monkeypatch.setattr(correlations, "FEW_CHANNELS", few)
     x = torch.randn(2, 3, 3, 5)
     found = correlations.plane_correlations(x, kernel)
     assert found.shape == (3, 3, 2 * kernel - 1, 2 * kernel - 1)
