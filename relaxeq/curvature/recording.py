@@ -21,6 +21,7 @@ from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import (
     FastCircularPad,
     Site,
+    activations_only,
     channels_last,
     listening,
     network_sites,
@@ -69,7 +70,8 @@ class Recording:
             return {
                 name: [torch.zeros_like(c.z) for c in calls] for name, calls in self.calls.items()
             }
-        found = _gradients(self.outputs, list(edges.values()), column.to(self.outputs), keep)
+        with activations_only():
+            found = _gradients(self.outputs, list(edges.values()), column.to(self.outputs), keep)
         by_key = dict(zip(edges, found, strict=True))
         return {
             name: [_or_zero(by_key.get(call.key), call.z) for call in calls]

@@ -5,13 +5,17 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from relaxeq.sites import is_traced
+from relaxeq.sites import in_order, is_traced, weights_are_wanted
+
+NARROW = 16
+"""Features up to which data lie side by side: products with so few columns are slow."""
 
 
 def blockwise(x: Tensor, weight: Tensor, data_last: bool = False) -> Tensor:
     """z[n, b, o] = Σ_i x[n, b, i] weight[b, i, o].
 
-    In memory z is (b, n, o), or (b, o, n) with `data_last`; the gradient of x has the order of x.
+    In memory z is (b, n, o), or (b, o, n) with `data_last` and where x of few outputs has it; the
+    gradient of x has the order of x.
     So a chain of maps between axes (block, feature) and (feature, block) needs no copies, which
     take longer than products with few blocks' worth of features.
     """
@@ -30,7 +34,7 @@ class _Blockwise(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, data_last: bool) -> Tensor:
         x = readable(x)
-        if data_last:
+        if data_last or (weight.shape[2] <= NARROW and _has_data_last(x)):
             return torch.bmm(weight.mT, x.permute(1, 2, 0)).permute(2, 0, 1)
         return torch.bmm(x.transpose(0, 1), weight).transpose(0, 1)
 
@@ -47,7 +51,7 @@ class _Blockwise(torch.autograd.Function):
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
             of_x = _Blockwise.apply(gradient, weight.mT, _has_data_last(x))
-        if ctx.needs_input_grad[1]:
+        if ctx.needs_input_grad[1] and weights_are_wanted():
             of_weight = _outer(readable(x), gradient, weight.stride(1) == 1)
         return of_x, of_weight, None
 
@@ -80,4 +84,6 @@ def readable(x: Tensor) -> Tensor:
 
     Memory is not asked about while torch writes a graph.
     """
-    return x if is_traced() or 1 in (x.stride(0), x.stride(2)) else x.contiguous()
+    if is_traced() or x.stride(0) == 1 or (x.stride(2) == 1 < x.shape[2]):
+        return x
+    return in_order(x, (1, 2, 0) if x.shape[2] <= NARROW else (0, 1, 2))

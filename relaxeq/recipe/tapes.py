@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from relaxeq.sites import Site, listening, network_sites, tapped
+from relaxeq.sites import Site, activations_only, listening, network_sites, tapped
 
 
 @final
@@ -34,9 +34,11 @@ class Tape:
         found: dict[str, list[Tensor]] = {name: [] for name in names}
         if not edges:
             return found
-        every = torch.autograd.grad(
-            self.outputs, [e for _, e in edges], column, create_graph=True, allow_unused=True
-        )
+        wanted = [edge for _, edge in edges]
+        with activations_only():
+            every = torch.autograd.grad(
+                self.outputs, wanted, column, create_graph=True, allow_unused=True
+            )
         for (name, _), gradient in zip(edges, every, strict=True):
             if gradient is not None:
                 found[name].append(self.sites[name].outputs.gram(gradient))

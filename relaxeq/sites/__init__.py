@@ -12,7 +12,7 @@ from relaxeq.sites.layouts import (
     add_gram_,
     reading,
 )
-from relaxeq.sites.memory import channels_last, has_channels_last
+from relaxeq.sites.memory import channels_last, has_channels_last, in_order
 from relaxeq.sites.outer import gram_of, mirror_
 from relaxeq.sites.patches import Patches, PlanePatches, TorusPatches
 from relaxeq.sites.registry import (
@@ -28,6 +28,7 @@ from relaxeq.sites.registry import (
 from relaxeq.sites.tap import is_listening, listening, tap
 from relaxeq.sites.torch_layers import bias_site
 from relaxeq.sites.tracing import is_traced
+from relaxeq.sites.wanted import activations_only, weights_are_wanted
 
 __all__ = [
     "Explicit",
@@ -42,6 +43,7 @@ __all__ = [
     "Site",
     "Summed",
     "TorusPatches",
+    "activations_only",
     "add_gram_",
     "bias_site",
     "channels_last",
@@ -50,6 +52,7 @@ __all__ = [
     "deterministic",
     "gram_of",
     "has_channels_last",
+    "in_order",
     "is_deterministic",
     "is_listening",
     "is_traced",
@@ -61,4 +64,5 @@ __all__ = [
     "register_sites",
     "tap",
     "tapped",
+    "weights_are_wanted",
 ]

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from relaxeq import exact_ggn, kfac
+from relaxeq import Field, RelaxedLayer, exact_ggn, groups, kfac
 from relaxeq.errors import SiteError
+from relaxeq.paths import blockwise
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -170,6 +171,18 @@ def test_mode_gradients_and_parameters_stay_as_they_were():
     assert all(parameter.grad is None for parameter in net.parameters())
     torch.testing.assert_close(net.state_dict(), before)
     assert not net[0]._forward_hooks
+
+
+def test_gradients_of_weights_are_not_computed(monkeypatch):
+    """torch leaves out its own; F-FC's function is told that nobody asks."""
+    image = Field(groups.Z2(), channels=2, size=(4, 4))
+    net = nn.Sequential(RelaxedLayer(image, image, "F-FC"), nn.Flatten(), nn.Linear(32, 3))
+    outer, taken = blockwise._outer, []
+    monkeypatch.setattr(blockwise, "_outer", lambda *given: taken.append(0) or outer(*given))
+    kfac(net, [data(2, 4, 4)])
+    assert not taken
+    net(data(2, 4, 4)[0]).sum().backward()
+    assert len(taken) == 2
 
 
 class Viewing(nn.Module):

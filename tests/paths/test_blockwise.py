@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from relaxeq.paths.blockwise import blockwise
+from relaxeq.paths.blockwise import NARROW, blockwise, readable
+from relaxeq.sites import activations_only
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -55,7 +56,8 @@ def test_one_gradient_alone():
 
 def test_memory():
     """A chain between axes (block, feature) and (feature, block) is read without copies."""
-    x, first, second = torch.randn(6, 3, 8), torch.randn(3, 8, 4), torch.randn(4, 3, 5)
+    wide = NARROW + 1
+    x, first, second = torch.randn(6, 3, wide), torch.randn(3, wide, 4), torch.randn(4, 3, wide)
     x.requires_grad_()
     between = blockwise(x, first, data_last=True).mT
     assert between.stride()[0] == 1
@@ -64,6 +66,33 @@ def test_memory():
     of_between, of_x = torch.autograd.grad(z, (between, x), torch.randn_like(z))
     assert of_between.stride()[0] == 1
     assert of_x.transpose(0, 1).is_contiguous()
+
+
+def test_few_features_keep_data_side_by_side():
+    x, weight = torch.randn(3, 4, 6).permute(2, 0, 1), torch.randn(3, 4, 2)
+    assert blockwise(x, weight).stride(0) == 1
+    assert blockwise(x.contiguous(), weight).stride(0) != 1
+    few, many = (torch.randn(5, width, 3).mT.requires_grad_() for width in (NARROW, NARROW + 1))
+    assert readable(few).stride(0) == 1
+    assert readable(many).is_contiguous()
+    assert readable(torch.randn(5, 3, 1)).stride(0) == 1
+    for x in (few, many):
+        y = readable(x)
+        assert torch.equal(y, x)
+        (gradient,) = torch.autograd.grad(y, x, torch.randn_like(y))
+        assert gradient.stride() == x.stride()
+        assert readable(y) is y
+
+
+def test_gradients_of_weights_are_left_out_where_nobody_asks():
+    x, weight = torch.randn(2, 3, 4, requires_grad=True), torch.randn(3, 4, 2, requires_grad=True)
+    z = blockwise(x, weight)
+    truth = torch.autograd.grad(z.sum(), x, retain_graph=True)[0]
+    with activations_only():
+        of_x, of_weight = torch.autograd.grad(z.sum(), (x, weight), None, True, allow_unused=True)
+    assert of_weight is None
+    assert torch.equal(of_x, truth)
+    assert torch.autograd.grad(z.sum(), weight)[0] is not None
 
 
 def test_vmap():

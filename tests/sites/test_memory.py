@@ -6,7 +6,7 @@ import torch
 from relaxeq import Field, RelaxedLayer, groups
 from relaxeq.layers import polyphase
 from relaxeq.paths.stages.torus import torus_conv
-from relaxeq.sites import channels_last, has_channels_last
+from relaxeq.sites import channels_last, has_channels_last, in_order
 
 
 def test_images_only():
@@ -42,3 +42,20 @@ def test_a_layer_gives_the_same_whatever_the_order(spec, stride, float64):
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
             torch.testing.assert_close(one, two)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+def test_in_order(float64):
+    x = torch.randn(2, 3, 4).mT.requires_grad_()
+    y = in_order(x, (1, 2, 0))
+    assert torch.equal(y, x)
+    assert y.permute(1, 2, 0).is_contiguous()
+    (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y).contiguous())
+    assert gradient.stride() == x.stride()
+    assert in_order(y, (1, 2, 0)) is y
+    assert torch.autograd.gradcheck(
+        lambda x: in_order(x, (1, 2, 0)), x, check_forward_ad=True, check_batched_grad=True
+    )
+    assert torch.autograd.gradgradcheck(lambda x: in_order(x, (1, 2, 0)).square(), x)
+    found = torch.vmap(lambda x: in_order(x, (1, 0)))(x)
+    assert torch.equal(found, x)
