@@ -6,7 +6,7 @@ from torch import Tensor
 from relaxeq.shapes import Expanded, Gram
 
 WIDTH = 128
-"""Columns of a stripe: of large Grams, products left of a stripe's diagonal are never taken."""
+"""Columns of a stripe, of large Grams at least: products left of its diagonal are never taken."""
 
 LONG = 4
 """Positions per feature from which data are multiplied one by one."""
@@ -60,6 +60,6 @@ def _rows(expanded: Expanded) -> Tensor:
 
 
 def _stripes(features: int) -> list[tuple[int, int]]:
-    """Start and end of each stripe; small matrices are one."""
-    width = WIDTH if features >= 2 * WIDTH else max(features, 1)
+    """Start and end of each stripe; small matrices are one, large ones four."""
+    width = max(WIDTH, -(-features // 4)) if features >= 2 * WIDTH else max(features, 1)
     return [(start, min(start + width, features)) for start in range(0, features, width)]

@@ -14,6 +14,7 @@ SIZES = [
     (4, 3, 2, 2 * WIDTH - 1),  # the largest without stripes
     (4, 1, 1, 2 * WIDTH),
     (2, 2, 3, 2 * WIDTH + 7),  # a last stripe that is narrower
+    (2, 1, 1, 5 * WIDTH + 3),  # wider stripes
     (3, 2, LONG * 3, 3),  # long: a product per datum
     (3, 2, LONG * 3 - 1, 3),
     (3, 2, LONG * (NARROW - 1), NARROW - 1),  # two positions side by side
