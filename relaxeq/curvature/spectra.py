@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from relaxeq.curvature.threads import in_parallel
+from relaxeq.curvature.threads import in_parallel, symmetric_eigenvalues
 from relaxeq.errors import NumericsError
 
 AT_ONCE = 1 << 20
@@ -42,7 +42,7 @@ def _of_part(grams: Tensor) -> Tensor:
     alive = (grams.diagonal(dim1=-2, dim2=-1) != 0).any(0)
     if not alive.all():
         whole = whole[:, alive][:, :, alive]
-    found = torch.linalg.eigvalsh(whole).clamp_min(0.0)
+    found = symmetric_eigenvalues(whole).clamp_min(0.0)
     return functional.pad(found, (grams.shape[-1] - found.shape[-1], 0))
 
 

@@ -2,27 +2,48 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
+import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 
 def in_parallel(function: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -> list[Tensor]:
-    """`function` of each part, in order; on a CPU with torch's number of threads, one for each.
+    """`function` of each part, in order; on a CPU in torch's number of threads, one for each part.
 
-    An error in one part is raised here. Elsewhere, and in a single thread, one after the other.
+    Meanwhile NumPy's own threads are limited, so that all together are no more than torch's. An
+    error in one part is raised here. Elsewhere, and with gradients, one part follows the other.
     """
-    threads = torch.get_num_threads()
-    if min(threads, len(parts)) < 2 or parts[0].device.type != "cpu":
+    if not parts or not _is_plain(parts[0]):
         return [function(part) for part in parts]
-    with_graph = torch.is_grad_enabled()
+    threads = torch.get_num_threads()
+    workers = min(threads, len(parts))
+    with _pools().limit(limits=threads // workers, user_api="blas"):
+        if workers == 1:
+            return [function(part) for part in parts]
+        with ThreadPoolExecutor(workers, "relaxeq") as pool:
+            return list(pool.map(function, parts))
 
-    def run(part: Tensor) -> Tensor:
-        with torch.set_grad_enabled(with_graph):
-            return function(part)
 
-    try:
-        with ThreadPoolExecutor(threads, "relaxeq", torch.set_num_threads, (1,)) as pool:
-            return list(pool.map(run, parts))
-    finally:
-        torch.set_num_threads(threads)  # a thread that sets its own changes that of later ones
+def symmetric_eigenvalues(matrices: Tensor) -> Tensor:
+    """Eigenvalues (…, n) of symmetric matrices (…, n, n), ascending.
+
+    On a CPU by NumPy's LAPACK: torch's (MKL) took 1.5 times as long for 1024×1024 on a processor of
+    AMD, and never less than 0.9 times for smaller ones.
+    """
+    if not _is_plain(matrices):
+        found: Tensor = torch.linalg.eigvalsh(matrices)
+        return found
+    return torch.from_numpy(np.linalg.eigvalsh(matrices.numpy()))
+
+
+def _is_plain(matrices: Tensor) -> bool:
+    return matrices.device.type == "cpu" and not matrices.requires_grad
+
+
+@lru_cache(maxsize=1)
+def _pools() -> ThreadpoolController:
+    """The libraries that have threads of their own; finding them takes longer than a small Gram."""
+    return ThreadpoolController()
