@@ -28,12 +28,13 @@ class Spectra:
 
 
 def eigenvalues(grams: Tensor) -> Tensor:
-    """Of positive semi-definite matrices (block, n, n), large ones with a thread for each.
+    """Of positive semi-definite matrices (block, n, n), the blocks shared among torch's threads.
 
     Features that are 0 in all blocks of a part add zeros and are left out: taps that only ever
     meet padding, units that never fire.
     """
-    parts = grams.split(max(1, AT_ONCE // grams.shape[-1] ** 2))
+    share = -(-len(grams) // torch.get_num_threads())
+    parts = grams.split(max(1, min(share, AT_ONCE // grams.shape[-1] ** 2)))
     return torch.cat(in_parallel(_of_part, parts))
 
 

@@ -13,17 +13,16 @@ from torch import Tensor
 def in_parallel(function: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -> list[Tensor]:
     """`function` of each part, in order; on a CPU in torch's number of threads, one for each part.
 
-    Meanwhile NumPy's own threads are limited, so that all together are no more than torch's. An
-    error in one part is raised here. Elsewhere, and with gradients, one part follows the other.
+    NumPy takes no more than one thread meanwhile. An error in one part is raised here. Elsewhere,
+    and with gradients, one part follows the other.
     """
     if not parts or not _is_plain(parts[0]):
         return [function(part) for part in parts]
-    threads = torch.get_num_threads()
-    workers = min(threads, len(parts))
-    with _pools().limit(limits=threads // workers, user_api="blas"):
-        if workers == 1:
+    threads = min(torch.get_num_threads(), len(parts))
+    with _pools().limit(limits=1, user_api="blas"):
+        if threads == 1:
             return [function(part) for part in parts]
-        with ThreadPoolExecutor(workers, "relaxeq") as pool:
+        with ThreadPoolExecutor(threads, "relaxeq") as pool:
             return list(pool.map(function, parts))
 
 

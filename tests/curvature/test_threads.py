@@ -40,9 +40,6 @@ def test_results_in_order_and_settings_kept(threads):
     assert (threading.get_ident() in {thread for thread, *_ in seen}) == (threads == 1)
     assert torch.get_num_threads() == threads
     assert blas_threads() == before
-    seen.clear()
-    in_parallel(note, parts[:1])
-    assert all(1 <= count <= threads for _, *counts in seen for count in counts)
 
 
 def test_gradients_stay(threads):
