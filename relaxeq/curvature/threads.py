@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
+
+_one_at_a_time = Lock()
 
 
 def in_parallel(function: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -> list[Tensor]:
@@ -19,7 +22,8 @@ def in_parallel(function: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -
     if not parts or not _is_plain(parts[0]):
         return [function(part) for part in parts]
     threads = min(torch.get_num_threads(), len(parts))
-    with _pools().limit(limits=1, user_api="blas"):
+    # Without the lock, two callers could leave NumPy with one thread for good.
+    with _one_at_a_time, _pools().limit(limits=1, user_api="blas"):
         if threads == 1:
             return [function(part) for part in parts]
         with ThreadPoolExecutor(threads, "relaxeq") as pool:
@@ -29,8 +33,8 @@ def in_parallel(function: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -
 def symmetric_eigenvalues(matrices: Tensor) -> Tensor:
     """Eigenvalues (…, n) of symmetric matrices (…, n, n), ascending.
 
-    On a CPU by NumPy's LAPACK: torch's (MKL) took 1.5 times as long for 1024×1024 on a processor of
-    AMD, and never less than 0.9 times for smaller ones.
+    On a CPU by NumPy's LAPACK: torch's (MKL) takes 1.5 times as long for 1024×1024 on processors of
+    AMD, and about as long for small ones.
     """
     if not _is_plain(matrices):
         found: Tensor = torch.linalg.eigvalsh(matrices)
@@ -44,5 +48,5 @@ def _is_plain(matrices: Tensor) -> bool:
 
 @lru_cache(maxsize=1)
 def _pools() -> ThreadpoolController:
-    """The libraries that have threads of their own; finding them takes longer than a small Gram."""
+    """The libraries that have threads of their own; they take a while to be found."""
     return ThreadpoolController()

@@ -14,10 +14,10 @@ NARROW = 16
 def blockwise(x: Tensor, weight: Tensor, data_last: bool = False) -> Tensor:
     """z[n, b, o] = Σ_i x[n, b, i] weight[b, i, o].
 
-    In memory z is (b, n, o), or (b, o, n) with `data_last` and where x of few outputs has it; the
-    gradient of x has the order of x.
-    So a chain of maps between axes (block, feature) and (feature, block) needs no copies, which
-    take longer than products with few blocks' worth of features.
+    In memory z is (b, n, o), or (b, o, n) with `data_last`, or where o is narrow and x has data
+    last; the gradient of x has the order of x. So a chain of maps between axes (block, feature) and
+    (feature, block) needs no copies, which take longer than products with few blocks' worth of
+    features.
     """
     if is_traced() or _is_autocast(x.device.type):
         return torch.einsum("nbi,bio->nbo", x, weight)

@@ -1,5 +1,7 @@
 """Products per block: values, derivatives of every kind, and where they lie in memory."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -90,8 +92,11 @@ def test_gradients_of_weights_are_left_out_where_nobody_asks():
     truth = torch.autograd.grad(z.sum(), x, retain_graph=True)[0]
     with activations_only():
         of_x, of_weight = torch.autograd.grad(z.sum(), (x, weight), None, True, allow_unused=True)
+        with ThreadPoolExecutor(1) as pool:  # which may be training
+            elsewhere = pool.submit(torch.autograd.grad, z.sum(), weight, None, True).result()
     assert of_weight is None
     assert torch.equal(of_x, truth)
+    torch.testing.assert_close(elsewhere[0], x.detach().sum(0)[..., None].expand(3, 4, 2))
     assert torch.autograd.grad(z.sum(), weight)[0] is not None
 
 
