@@ -51,11 +51,12 @@ def test_running_totals(size):
     torch.testing.assert_close(mirror_(total), whole)  # a second time changes nothing
 
 
-def test_only_upper_stripes_are_multiplied():
+@pytest.mark.parametrize(("stripes", "width"), [(3, WIDTH), (4, WIDTH), (4, 2 * WIDTH)])
+def test_only_upper_stripes_are_multiplied(stripes, width):
     """What lies left of a stripe stays as it was: that is the half that is saved."""
-    features = 3 * WIDTH
+    features = stripes * width
     total = add_upper_(torch.zeros(1, features, features), torch.ones(1, 1, 1, features))
-    assert int((total == 0).sum()) == WIDTH * WIDTH * 3
+    assert int((total == 0).sum()) == width * width * stripes * (stripes - 1) // 2
 
 
 def test_grams_are_symmetric_to_the_last_digit():
