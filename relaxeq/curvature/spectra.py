@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from relaxeq.curvature.threads import in_parallel, symmetric_eigenvalues
+from relaxeq.curvature.threads import in_parallel, symmetric_eigenvalues, workers
 from relaxeq.errors import NumericsError
 
 AT_ONCE = 1 << 20
@@ -28,12 +28,12 @@ class Spectra:
 
 
 def eigenvalues(grams: Tensor) -> Tensor:
-    """Of positive semi-definite matrices (block, n, n), the blocks shared among torch's threads.
+    """Of positive semi-definite matrices (block, n, n), the blocks shared among `workers`.
 
     Features that are 0 in all blocks of a part add zeros and are left out: taps that only ever
     meet padding, units that never fire.
     """
-    share = -(-len(grams) // torch.get_num_threads())
+    share = -(-len(grams) // workers(grams))
     parts = grams.split(max(1, min(share, AT_ONCE // grams.shape[-1] ** 2)))
     return torch.cat(in_parallel(_of_part, parts))
 

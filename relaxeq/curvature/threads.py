@@ -13,6 +13,11 @@ from torch import Tensor
 _one_at_a_time = Lock()
 
 
+def workers(matrices: Tensor) -> int:
+    """Threads that take parts of such matrices: torch's on a CPU, else one, as for gradients."""
+    return torch.get_num_threads() if _is_plain(matrices) else 1
+
+
 def in_parallel(function: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -> list[Tensor]:
     """`function` of each part, in order; on a CPU in torch's number of threads, one for each part.
 
@@ -21,7 +26,7 @@ def in_parallel(function: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -
     """
     if not parts or not _is_plain(parts[0]):
         return [function(part) for part in parts]
-    threads = min(torch.get_num_threads(), len(parts))
+    threads = min(workers(parts[0]), len(parts))
     # Without the lock, two callers could leave NumPy with one thread for good.
     with _one_at_a_time, _pools().limit(limits=1, user_api="blas"):
         if threads == 1:
@@ -33,8 +38,8 @@ def in_parallel(function: Callable[[Tensor], Tensor], parts: Sequence[Tensor]) -
 def symmetric_eigenvalues(matrices: Tensor) -> Tensor:
     """Eigenvalues (…, n) of symmetric matrices (…, n, n), ascending.
 
-    On a CPU by NumPy's LAPACK: torch's (MKL) takes 1.5 times as long for 1024×1024 on processors of
-    AMD, and about as long for small ones.
+    On a CPU by NumPy's LAPACK: timed by hand on processors of AMD, torch's (MKL) takes 1.5 times as
+    long for 1024×1024, and about as long for small ones.
     """
     if not _is_plain(matrices):
         found: Tensor = torch.linalg.eigvalsh(matrices)

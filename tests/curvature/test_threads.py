@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info
 
 from relaxeq.curvature import spectra
 from relaxeq.curvature.spectra import eigenvalues
-from relaxeq.curvature.threads import in_parallel, symmetric_eigenvalues
+from relaxeq.curvature.threads import in_parallel, symmetric_eigenvalues, workers
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -68,6 +68,13 @@ def test_eigenvalues_of_many_parts(threads, monkeypatch):
     grams = roots @ roots.mT
     truth = torch.linalg.eigvalsh(grams).clamp_min(0.0)
     torch.testing.assert_close(eigenvalues(grams), truth)
+
+
+def test_blocks_stay_together_where_no_thread_takes_a_part(threads):
+    """A device decomposes a batch at once, however many threads the CPU has."""
+    grams = torch.ones(6, 2, 2)
+    assert workers(grams) == threads
+    assert workers(grams.to("meta")) == workers(grams.requires_grad_()) == 1
 
 
 def test_one_thread_is_the_caller(monkeypatch):
