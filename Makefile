@@ -12,7 +12,7 @@ demo: $(READY)  ## Learn layer-wise symmetry from real digits; results in runs/d
 	$(BIN)/relaxeq demo
 
 test: lint  ## Check style, types and the direction of imports, then run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 test-peers: $(PEERS)  ## Test the bridges to libraries that cannot share an environment with ours
 	.venv-peers/bin/python -m pytest tests/peers
