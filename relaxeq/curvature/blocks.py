@@ -199,8 +199,17 @@ class DenseBlock(Block):
     matrix: Matrix = field(repr=False)
 
     def eigenvalues(self) -> Vector:
+        return self._values
+
+    @cached_property
+    def _values(self) -> Vector:
         values: Tensor = torch.linalg.eigvalsh(checked(self.matrix))
         return values.clamp_min(0.0)
+
+    @cached_property
+    def _decomposed(self) -> tuple[Vector, Matrix]:
+        values, basis = torch.linalg.eigh(checked(self.matrix))
+        return values.clamp_min(0.0), basis
 
     def dense(self) -> Matrix:
         return self.matrix
@@ -209,8 +218,8 @@ class DenseBlock(Block):
         return DenseBlock(self.site, self.matrix * factor)
 
     def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
-        values, basis = torch.linalg.eigh(checked(self.matrix))
-        scale = (values.clamp_min(0.0) + delta).rsqrt()
+        values, basis = self._decomposed
+        scale = (values + delta).rsqrt()
         root = ((basis * scale) @ basis.mT).to(vectors)
         flat = torch.stack([self.site.flat_from_blocks(v) for v in vectors])
         return torch.stack([self.site.to_blocks(v) for v in flat @ root])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from relaxeq.curvature import spectra
+from relaxeq.curvature import Pass, estimate, spectra
 from relaxeq.curvature.spectra import Spectra, eigenvalues
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -43,6 +43,20 @@ def test_a_factor_is_decomposed_once(monkeypatch):
     for factor in (found, same, found, same):
         assert kept.of(factor) is factor
     assert [a is b for a, b in zip(calls, (found, same), strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize("name", ["eigvalsh", "eigh"])
+def test_an_exact_block_is_decomposed_once(monkeypatch, name):
+    net, x = torch.nn.Linear(3, 2), torch.randn(4, 3)
+    block = estimate(net, [(x, torch.tensor([0, 1, 1, 0]))], Pass(), "exact").blocks["weight"]
+    vectors, truth, calls = torch.randn(1, 1, 2, 3), block.dense() + torch.eye(6), []
+    plain = getattr(torch.linalg, name)
+    monkeypatch.setattr(torch.linalg, name, lambda a: calls.append(a) or plain(a))
+    for _ in range(2):
+        torch.testing.assert_close(block.logdet(1.0), torch.logdet(truth))
+        whitened = block.inverse_root(vectors, 1.0).flatten()
+        torch.testing.assert_close(whitened @ truth @ whitened, vectors.square().sum())
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(("limit", "sizes"), [(8, [1] * 5), (18, [2, 2, 1]), (1000, [5])])
