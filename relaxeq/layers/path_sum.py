@@ -51,10 +51,6 @@ class PathSum(nn.ModuleDict):
             images.append(convolved_as_one(x, together, weight))
         return _total(images)
 
-    def train(self, mode: bool = True) -> "PathSum":
-        self._expansion.clear()
-        return super().train(mode)
-
     def matrix(self, rows: int, columns: int) -> Matrix:
         """The dense (rows, columns) matrix Σ W_path of the active paths."""
         check_dense(rows, columns)

@@ -45,10 +45,6 @@ class BasisMap(Path):
         """The dense (C'·d_out, C·d_in) matrix, from memory in evaluation mode."""
         return self._expansion(self, [self.theta], self._expanded)
 
-    def train(self, mode: bool = True) -> "BasisMap":
-        self._expansion.clear()
-        return super().train(mode)
-
     def _expanded(self) -> Tensor:
         split = self.theta.unflatten(1, (-1, len(self.basis.array)))
         blocks = torch.einsum("ock,kij->oicj", split, self.basis.tensor)

@@ -42,10 +42,6 @@ class CayleyConv(Path):
         """The dense (C'·|G|, C·|G|) matrix, from memory in evaluation mode."""
         return self._expansion(self, [self.theta], self._expanded)
 
-    def train(self, mode: bool = True) -> "CayleyConv":
-        self._expansion.clear()
-        return super().train(mode)
-
     def _expanded(self) -> Tensor:
         split: Tensor = self.theta.unflatten(1, (-1, self.group.order))[:, :, self.table]
         return split.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)

@@ -51,10 +51,6 @@ class FilterPath(Path, ABC):
     def symmetry(self) -> str:
         return symmetry_name(self.part)
 
-    def train(self, mode: bool = True) -> "FilterPath":
-        self._expansion.clear()
-        return super().train(mode)
-
 
 def sums_as_one(paths: Sequence[Path]) -> list[FilterPath]:
     """Those paths whose filters add up to one dense filter that some of them need anyway.

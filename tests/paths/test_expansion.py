@@ -36,7 +36,7 @@ CHANGES = {
     "in place": lambda layer, p: p.mul_(2),
     "index": lambda layer, p: p.view(-1)[:1].add_(1.0),
     "new data": lambda layer, p: setattr(p, "data", p.data * 2),
-    "data in place, then eval": lambda layer, p: (p.data.mul_(2), layer.eval()),
+    "data in place": lambda layer, p: p.data.mul_(2),
     "state_dict": lambda layer, p: layer.load_state_dict(
         {k: v * 2 if v.ndim else v for k, v in layer.state_dict().items()}
     ),
@@ -45,6 +45,8 @@ CHANGES = {
     ),
     "prior": lambda layer, p: layer.sample_prior_(),
     "optimizer": lambda layer, p: step(layer, p),
+    "fused optimizer": lambda layer, p: step(layer, p, fused=True),
+    "fused Adam after a forward": lambda layer, p: learn(layer),
     "vector": lambda layer, p: torch.nn.utils.vector_to_parameters(
         torch.nn.utils.parameters_to_vector(layer.parameters()) * 2, layer.parameters()
     ),
@@ -52,9 +54,18 @@ CHANGES = {
 }
 
 
-def step(layer, p):
+def step(layer, p, **options):
     p.grad = torch.ones_like(p)
-    torch.optim.SGD(layer.parameters(), lr=0.5).step()
+    torch.optim.SGD(layer.parameters(), lr=0.5, **options).step()
+
+
+@torch.enable_grad()
+def learn(layer):
+    x = layer.source.random(2)
+    layer(x).square().sum().backward()
+    with torch.no_grad():
+        layer(x)  # a look between the gradient and the step
+    torch.optim.Adam(layer.parameters(), lr=0.5, fused=True).step()
 
 
 def fresh(layer, x):
@@ -117,6 +128,20 @@ def test_several_paths_expand_once(expansions):
         assert len(expansions) == count
         layer.paths["STEER"].prior_variance = 0.0
         torch.testing.assert_close(layer(x), fresh(layer, x))
+
+
+def test_equal_numbers_of_another_path_are_not_taken_for_its_own():
+    """Two paths of one shape and equal numbers: which of them is off changes the sum."""
+    field = Field(groups.planar("pmm"), 2, (4, 4))
+    layer = rq.RelaxedLayer(field, field, "CONV+GCONV[p2]+GCONV[pm]", filters="full").eval()
+    first, second = list(layer.paths.values())[1:]
+    x = field.random(2)
+    with torch.no_grad():
+        first.theta.copy_(second.theta)
+        for off in (first, second):
+            first.prior_variance = second.prior_variance = 1.0
+            off.prior_variance = 0.0
+            assert torch.equal(layer(x), fresh(layer, x))
 
 
 def test_gradients_are_never_lost(expansions):
