@@ -1,6 +1,7 @@
 """One orthonormal basis for each subspace, whatever solver found the space."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relaxeq.groups.abstract import Floats
 
@@ -24,3 +25,21 @@ def canonical_rows(rows: Floats) -> Floats:
         rest = rest - np.outer(rest @ basis[k], basis[k])
     basis[np.abs(basis) < 1e-14] = 0.0
     return basis
+
+
+def pivots(rows: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """How much of its pivot each row of a canonical basis (K, N) held, and which coordinate it is.
+
+    The pivot is the first of the row's largest entries, and their square is what was held.
+    """
+    squares = rows**2
+    held: Floats = squares.max(axis=1, initial=0.0)
+    return held, np.argmax(squares >= held[:, None] - _TIE, axis=1)
+
+
+def canonical_order(held: Floats, pivot: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The order of canonical bases of spaces on disjoint coordinates in the basis of their sum."""
+    descending = np.argsort(-held)
+    ranks = np.empty(len(held), dtype=np.int64)
+    ranks[descending] = np.cumsum(np.diff(held[descending], prepend=1.0) < -_TIE)
+    return np.lexsort((pivot, ranks))

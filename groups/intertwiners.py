@@ -11,7 +11,7 @@ import numpy as np
 from relaxeq.errors import GroupError
 from relaxeq.groups import nullspace, orbits, schur
 from relaxeq.groups.abstract import Floats
-from relaxeq.groups.canonical import canonical_rows
+from relaxeq.groups.canonical import canonical_order, canonical_rows, pivots
 from relaxeq.groups.constructions import change_of_basis, matrices
 from relaxeq.groups.finite import FiniteGroup
 from relaxeq.groups.representation import Representation
@@ -23,8 +23,9 @@ _SLOW = 2.0  # seconds after which a user wants to know where they went
 def equivariant_basis(rho_in: Representation, rho_out: Representation) -> Floats:
     """A basis B of shape (K, d_out, d_in) of all W with W ρ_in(g) = ρ_out(g) W for every g.
 
-    Orthonormal: Σ B_k B_l = δ_kl over entries. K = ⟨χ_out, χ_in⟩ for finite groups. The same on
-    every machine, cached on the values of its arguments, and read-only. What takes longer than two
+    Orthonormal: Σ B_k B_l = δ_kl over entries. K = ⟨χ_out, χ_in⟩ for finite groups. Fixed by the
+    space alone: the same on every machine and however ρ_in and ρ_out were written, as sums or not.
+    Cached on the values of its arguments, and read-only. What takes longer than two
     seconds is logged as a warning with its time. (Paper, Eq. 10: vec(W) = Σ_i B_i u_i + v.)
     """
     if rho_in.group != rho_out.group:
@@ -38,21 +39,34 @@ def equivariant_basis(rho_in: Representation, rho_out: Representation) -> Floats
 
 @lru_cache(maxsize=256)
 def _assembled(rho_in: Representation, rho_out: Representation) -> Floats:
-    """Blocks between the summands, one after the other, rows first."""
-    found = []
-    row = 0
-    for out in rho_out.terms:
-        column = 0
-        for into in rho_in.terms:
-            block = _block(into, out)
-            padded = np.zeros((len(block), rho_out.dim, rho_in.dim))
-            padded[:, row : row + out.dim, column : column + into.dim] = block
-            found.append(padded)
-            column += into.dim
-        row += out.dim
-    basis = np.concatenate(found)
+    """The blocks between summands, in an order that forgets how the sums were written."""
+    blocks = list(_blocks(rho_in, rho_out))
+    held, pivot = [np.zeros(0)], [np.zeros(0, np.int64)]
+    for rows, columns, block in blocks:
+        largest, place = pivots(block.reshape(len(block), block.shape[1] * block.shape[2]))
+        row, column = np.divmod(place, block.shape[2])
+        held.append(largest)
+        pivot.append((rows.start + row) * rho_in.dim + columns.start + column)
+    order = canonical_order(np.concatenate(held), np.concatenate(pivot))
+    places = iter(np.argsort(order).tolist())
+    basis = np.zeros((len(order), rho_out.dim, rho_in.dim))
+    for rows, columns, block in blocks:
+        for matrix in block:
+            basis[next(places), rows, columns] = matrix
     basis.setflags(write=False)
     return basis
+
+
+def _blocks(
+    rho_in: Representation, rho_out: Representation
+) -> Iterator[tuple[slice, slice, Floats]]:
+    """The rows, the columns and the basis of each block."""
+    bottom = 0
+    for out in rho_out.terms:
+        top, bottom, right = bottom, bottom + out.dim, 0
+        for into in rho_in.terms:
+            left, right = right, right + into.dim
+            yield slice(top, bottom), slice(left, right), _block(into, out)
 
 
 @lru_cache(maxsize=1024)
