@@ -42,4 +42,5 @@ def canonical_order(held: Floats, pivot: NDArray[np.int64]) -> NDArray[np.int64]
     descending = np.argsort(-held)
     ranks = np.empty(len(held), dtype=np.int64)
     ranks[descending] = np.cumsum(np.diff(held[descending], prepend=1.0) < -_TIE)
-    return np.lexsort((pivot, ranks))
+    order: NDArray[np.int64] = np.lexsort((pivot, ranks))
+    return order

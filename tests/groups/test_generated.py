@@ -80,6 +80,42 @@ def test_errors_of_rounding_make_no_new_element(entry, error):
     assert groups.from_matrices([turn, turn + error]) == groups.cyclic(3)
 
 
+def turn(order, dtype):
+    angle = 2 * np.pi / order
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], dtype)
+
+
+@pytest.mark.parametrize("order", [5, 9, 11, 100])
+def test_generators_need_all_digits(order):
+    assert groups.from_matrices([turn(order, np.float64)]) == groups.cyclic(order)
+    with pytest.raises(GroupError, match="miss .*, by .*e-0.* Write them with all digits"):
+        from_matrices([turn(order, np.float32)])
+
+
+def test_a_group_of_elements_close_together():
+    """Entries of one element lie on both sides of any border between bins."""
+    many = groups.from_matrices([turn(900, np.float64), [[1, 0], [0, -1]]], bound=2000)
+    assert many.order == 1800
+    assert (np.sort(many.mul, axis=0) == np.arange(1800)[:, None]).all()
+
+
+@pytest.mark.parametrize(
+    ("generators", "message"),
+    [
+        ([[[2]]], "matrix 0 has an eigenvalue of modulus 2, so that its powers never end"),
+        ([[[0.5]]], "eigenvalue of modulus 0.5"),
+        ([[[0.9, 0], [0, 0.9]]], "eigenvalue of modulus 0.9"),
+        ([[[2, 1], [1, 1]]], "eigenvalue of modulus 2.62"),
+        ([[[1, 0], [0, 1]], [[2, 0], [0, 0.5]]], "matrix 1 has an eigenvalue of modulus 2"),
+        ([[[0, -1], [1, 0]], [[0, -1], [1, 1]]], "more than 1000 elements"),
+        ([[[1, 1e-7], [0, 1]]], "miss the 1 matrices found, by 1e-07"),
+    ],
+)
+def test_infinite_groups(generators, message):
+    with pytest.raises(GroupError, match=message):
+        from_matrices(generators)
+
+
 def table_with(i, j, value, base=C3):
     table = np.array(base)
     table[i, j] = value
@@ -138,7 +174,13 @@ def test_every_wrong_entry_is_found():
         (lambda: from_matrices([[[1, 0]]]), "no list of square matrices"),
         (lambda: from_matrices([]), "no list of square matrices"),
         (lambda: from_matrices([[[1]], [[1, 0], [0, 1]]]), "no list of square matrices"),
+        (lambda: from_permutations(None), "None is no list of permutations. Write .*1, 2, 0"),
+        (lambda: from_permutations([(0,), None]), "None is no permutation"),
         (lambda: from_cayley_table(C3, names=["e"]), "1 names for 3 elements"),
+        (lambda: from_cayley_table(C3, names=["e", "x", "x"]), "'x' names two elements.*another"),
+        (lambda: from_cayley_table(C3, names=[0, 1, 2]), "no list of texts. Write names="),
+        (lambda: from_cayley_table(C3, names="eab"), "'eab' is no list of texts"),
+        (lambda: from_cayley_table(C3, names=5), "5 is no list of texts"),
     ],
 )
 def test_bad_generators(call, message):
