@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature.batches import Batch, batches, check_count, check_outputs, checked_batch
+from relaxeq.curvature.normalisation import ties_data
 from relaxeq.curvature.precision import wide
+from relaxeq.curvature.uses import lost_graph
 from relaxeq.errors import SpecError
 from relaxeq.likelihoods import Likelihood, likelihood_from
 from relaxeq.shapes import Matrix
@@ -24,7 +26,8 @@ def exact_ggn(
 
     Every Jacobian is formed by backward passes, one datum and one output at a time, without any
     use of sites: cost N·K backward passes and P² memory per parameter. Summed over the loader, in
-    nats. Parameters of more than 20,000 entries are refused.
+    nats. Parameters of more than 20,000 entries are refused, and a BatchNorm that takes the
+    statistics of a batch, with which no Jacobian of one datum exists.
     """
     check_module(net)
     chosen = likelihood_from(likelihood)
@@ -35,18 +38,25 @@ def exact_ggn(
                 f"parameter {name!r} has {parameter.numel()} entries; exact_ggn forms a dense "
                 f"matrix and takes at most {LIMIT}. Use kfac, or a smaller network."
             )
+    if not named:
+        return {}
+    if ties_data(net):
+        raise SpecError(
+            "net has a BatchNorm that takes the statistics of its batch, so that no datum has a "
+            "Jacobian of its own: call net.eval(), and keep running statistics."
+        )
     total = {name: wide(p).new_zeros(p.numel(), p.numel()) for name, p in named.items()}
     count = 0
     for batch in batches(loader):
         inputs, targets = checked_batch(batch, net)
         with torch.no_grad():
-            outputs = net(inputs)
+            outputs = net(inputs.clone())  # a network may write into its input
         check_outputs(outputs)
         chosen.check(outputs, targets)
         count += len(inputs)
         with torch.enable_grad():
             for datum in inputs:
-                _add_datum(net, datum[None], chosen, named, total)
+                _add_datum(net, datum[None].clone(), chosen, named, total)
     check_count(count)
     return total
 
@@ -59,6 +69,8 @@ def _add_datum(
     total: dict[str, Tensor],
 ) -> None:
     outputs = net(datum)
+    if not outputs.requires_grad:
+        raise lost_graph(next(iter(named)))
     with torch.no_grad():
         columns = likelihood.hessian_root(wide(outputs))[0].to(outputs)
     for column in columns.mT:

@@ -12,7 +12,6 @@ from relaxeq.curvature.collect import Calls, Fisher, Pass, Receiver, Totals, che
 from relaxeq.curvature.grams import Sums
 from relaxeq.curvature.normalisation import warn_of_normalisation
 from relaxeq.curvature.spectra import Spectra
-from relaxeq.errors import SiteError
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import Site, network_sites
 
@@ -75,17 +74,5 @@ class _Grams(Receiver):
         if inputs is None or outputs is None:  # never called: the output ignores it
             zeros = parameter.new_zeros
             return KroneckerBlock(site, zeros(blocks, in_, in_), zeros(blocks, out, out), 1.0)
-        _check(name, site, inputs, outputs)
+        check_finite(name, inputs, outputs)
         return KroneckerBlock(site, inputs, outputs, 1.0 / self.rows[name], spectra)
-
-
-def _check(name: str, site: Site, inputs: Tensor, outputs: Tensor) -> None:
-    blocks, out, in_ = site.shape
-    found = (tuple(inputs.shape), tuple(outputs.shape))
-    if found != ((blocks, in_, in_), (blocks, out, out)):
-        raise SiteError(
-            f"the site of {name!r} has (blocks, out, in) = {site.shape}, but its "
-            f"layouts give Grams of shape {found[0]} (inputs) and {found[1]} (outputs): "
-            "correct one."
-        )
-    check_finite(name, inputs, outputs)

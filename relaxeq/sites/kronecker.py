@@ -55,6 +55,20 @@ class Site:
 
     def sample_gradients(self, x: Tensor, gradient: Tensor) -> Tensor:
         """Per-datum gradients (batch, block, out, in) from input x and output gradient g."""
+        a, g = self._pair(x, gradient)
+        return g.mT @ a
+
+    def gradient(self, x: Tensor, gradient: Tensor) -> Weight:
+        """Their sum over the data, (block, out, in), without one gradient for each."""
+        a, g = (side.transpose(0, 1).flatten(1, 2) for side in self._pair(x, gradient))
+        return g.mT @ a
+
+    def _pair(self, x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         a: Expanded = self.inputs.expand(x)
         g: Expanded = self.outputs.expand(gradient)
-        return g.mT @ a
+        if a.shape[:3] != g.shape[:3]:
+            raise SiteError(
+                f"a site reads inputs of (batch, blocks, positions) = {tuple(a.shape[:3])} and "
+                f"outputs of {tuple(g.shape[:3])}: they must agree; correct one of its layouts."
+            )
+        return a, g

@@ -1,11 +1,13 @@
 """Which parameters of a network have sites: relaxeq's layers, torch's layers, and users' own."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from relaxeq.errors import SiteError
 from relaxeq.sites.kronecker import Site
@@ -85,17 +87,23 @@ def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
 
     Raises SiteError naming the first parameter that requires grad, has no site and is not
     deterministic (left out in silence it would corrupt the evidence), whose site is of another
-    size, or that has two names (it would count twice).
+    size, that has two names (it would count twice, or by half if one is deterministic), or that is
+    lazy or complex.
     """
     check_module(network)
     found: dict[str, tuple[nn.Module, str, Site]] = {}
     seen: dict[nn.Parameter, str] = {}
+    left_out: dict[nn.Parameter, str] = {}
     for prefix, module in network.named_modules():
         sites = module_sites(module)
         for name, parameter in module.named_parameters(recurse=False):
             full = f"{prefix}.{name}" if prefix else name
-            if not parameter.requires_grad or is_deterministic(module, name):
+            if not parameter.requires_grad:
                 continue
+            if is_deterministic(module, name):
+                left_out[parameter] = full
+                continue
+            _check_kind(full, parameter)
             if name not in sites:
                 raise SiteError(
                     f"parameter {full!r} of a {type(module).__name__} has no curvature site. Write "
@@ -104,6 +112,11 @@ def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
                 )
             _check_parameter(full, parameter, sites[name], seen.setdefault(parameter, full))
             found[full] = (module, name, sites[name])
+    for parameter in seen.keys() & left_out.keys():
+        raise SiteError(
+            f"parameter {seen[parameter]!r} is the same tensor as {left_out[parameter]!r}, which "
+            "is deterministic: mark it so in both places, or call one module in both."
+        )
     return found
 
 
@@ -111,6 +124,18 @@ def check_module(network: object) -> None:
     """Refuse what is no module, such as the loader in its place."""
     if not isinstance(network, nn.Module):
         raise SiteError(f"network={network!r} is no torch.nn.Module: pass the network first.")
+
+
+def _check_kind(full: str, parameter: nn.Parameter) -> None:
+    if isinstance(parameter, UninitializedParameter):
+        raise SiteError(
+            f"parameter {full!r} is lazy and has no shape yet: write net(x) once before."
+        )
+    if parameter.is_complex():
+        raise SiteError(
+            f"parameter {full!r} is complex, and curvature is that of real ones: keep its real and "
+            "imaginary parts, or leave it out with relaxeq.deterministic."
+        )
 
 
 def _check_parameter(full: str, parameter: nn.Parameter, site: Site, first: str) -> None:
@@ -128,17 +153,23 @@ def _check_parameter(full: str, parameter: nn.Parameter, site: Site, first: str)
 
 @contextmanager
 def tapped(network: nn.Module) -> Iterator[None]:
-    """While open, registered modules (torch's, users') tap their sites at every call."""
+    """While open, registered modules (torch's, users') tap their sites at this thread's calls.
+
+    Hooks are the module's, not the thread's, so each one asks who calls: two threads may record one
+    network at a time, and a third may predict with it.
+    """
+    owner = threading.get_ident()
+
+    def tap_all(module: nn.Module, arguments: tuple[Tensor, ...], *rest: Any) -> None:
+        if threading.get_ident() != owner:
+            return
+        named, output = rest
+        x = (*arguments, *named.values())[0]
+        for name in module_sites(module):
+            tap(module, name, x, output)
+
     with ExitStack() as stack:
         for module in network.modules():
             if not isinstance(module, HasSites) and _maker(module) is not None:
-                stack.callback(module.register_forward_hook(_tap_all, with_kwargs=True).remove)
+                stack.callback(module.register_forward_hook(tap_all, with_kwargs=True).remove)
         yield
-
-
-def _tap_all(
-    module: nn.Module, arguments: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor
-) -> None:
-    x = (*arguments, *named.values())[0]
-    for name in module_sites(module):
-        tap(module, name, x, output)

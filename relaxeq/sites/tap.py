@@ -1,6 +1,7 @@
 """Taps: where a layer shows the input and output of a site to whoever listens."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -9,7 +10,15 @@ from torch import Tensor, nn
 
 Listener = Callable[[nn.Module, str, Tensor, Tensor], None]
 
-_listeners: list[Listener] = []
+
+class _Local(threading.local):
+    """Listeners hear their own thread alone: others may train or predict meanwhile."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
+
+
+_here = _Local()
 
 
 def tap(module: nn.Module, name: str, x: Tensor, z: Tensor) -> Tensor:
@@ -18,25 +27,25 @@ def tap(module: nn.Module, name: str, x: Tensor, z: Tensor) -> Tensor:
     Call it in `forward`, once for every use of the parameter. It costs nothing unless a curvature
     is being collected.
     """
-    for listener in _listeners:
+    for listener in _here.listeners:
         listener(module, name, x, z)
     return z
 
 
 def is_listening() -> bool:
     """Whether a curvature is being collected: a tap that costs something asks first."""
-    return bool(_listeners)
+    return bool(_here.listeners)
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Send every tap to `listener` while the context is open; compiled modules run as written."""
-    _listeners.append(listener)
+    """Send every tap of this thread to `listener` while open; compiled modules run as written."""
+    _here.listeners.append(listener)
     try:
         with _as_written():
             yield
     finally:
-        _listeners.remove(listener)
+        _here.listeners.remove(listener)
 
 
 def _as_written() -> AbstractContextManager[object]:

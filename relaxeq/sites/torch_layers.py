@@ -45,9 +45,10 @@ def conv_sites(module: _ConvNd) -> dict[str, Site]:
 
 
 def _patches(module: _ConvNd) -> Layout:
-    kernel = tuple(module.kernel_size)
-    pad = tuple(module._reversed_padding_repeated_twice)
-    plain = module.groups == 1 and set(module.stride) == set(module.dilation) == {1}
+    kernel = tuple(module.weight.shape[2:])
+    stride, dilation = (_per_axis(step, len(kernel)) for step in (module.stride, module.dilation))
+    pad = _padding(module, kernel, dilation)
+    plain = module.groups == 1 and set(stride) == set(dilation) == {1}
     square = len(kernel) == 2 and kernel[0] == kernel[1] and kernel[0] % 2 == 1
     same = set(pad) == {kernel[0] // 2}
     if module.padding_mode == "circular" and plain and square and same:
@@ -55,4 +56,21 @@ def _patches(module: _ConvNd) -> Layout:
     if module.padding_mode == "zeros" and plain and kernel == (3, 3) and same:
         return PlanePatches()
     mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-    return Patches(kernel, tuple(module.stride), tuple(module.dilation), pad, mode, module.groups)
+    return Patches(kernel, stride, dilation, pad, mode, module.groups)
+
+
+def _padding(
+    module: _ConvNd, kernel: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Before and after each axis, last axis first: what the forward pass reads, also if changed."""
+    if module.padding_mode != "zeros":
+        return tuple(module._reversed_padding_repeated_twice)
+    if module.padding == "same":
+        totals = [step * (size - 1) for size, step in zip(kernel, dilation, strict=True)]
+        return tuple(side for t in reversed(totals) for side in (t // 2, t - t // 2))
+    around = 0 if isinstance(module.padding, str) else module.padding  # "valid"
+    return tuple(side for p in reversed(_per_axis(around, len(kernel))) for side in (p, p))
+
+
+def _per_axis(value: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,) * axes

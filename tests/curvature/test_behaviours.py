@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from relaxeq import Field, RelaxedLayer, deterministic, exact_ggn, groups, kfac
 from relaxeq.curvature import FLAVOURS, Pass, estimate
-from relaxeq.errors import EvidenceWarning, SiteError
+from relaxeq.errors import EvidenceWarning, SiteError, SpecError
 from relaxeq.likelihoods import Bernoulli, Gaussian, Poisson
 
 
@@ -111,14 +111,30 @@ def test_normalisation_is_told_once_with_what_the_evidence_then_means(kind):
     ) as seen:
         kfac(net, [data(4)] * 3)
     assert len(seen) == 1
-    assert "training mode" not in str(seen[0].message)
+    assert "ties the data" not in str(seen[0].message)
 
 
 def test_batch_norm_in_training_mode_is_told():
     net = normalised().train()
     net.append(deterministic(nn.BatchNorm1d(3)))
-    with pytest.warns(EvidenceWarning, match=r"BatchNorm1d '1' and 1 more.*training mode.*eval"):
+    with pytest.warns(EvidenceWarning, match=r"BatchNorm1d '1' and 1 more.*ties the data.*eval"):
         kfac(net, [data(4)])
+
+
+def test_batch_norm_without_running_statistics_is_told_in_evaluation_mode_too():
+    norm = nn.BatchNorm1d(3, affine=False, track_running_stats=False)
+    net = nn.Sequential(nn.Linear(4, 3), norm, nn.Linear(3, 3)).eval()
+    with pytest.warns(EvidenceWarning, match="'1'.*ties the data.*keep running statistics"):
+        kfac(net, [data(4)])
+    with pytest.raises(SpecError, match="no datum has a Jacobian of its own"):
+        exact_ggn(net, [data(4)])
+
+
+def test_instance_norm_ties_no_data():
+    net = nn.Sequential(nn.Linear(4, 4), nn.InstanceNorm1d(2), nn.Flatten(), nn.Linear(8, 3))
+    with pytest.warns(EvidenceWarning, match="InstanceNorm1d '1'") as seen:
+        kfac(net.train(), [data(2, 4)])
+    assert "ties the data" not in str(seen[0].message)
 
 
 def test_weights_before_a_normalisation_have_no_scale():

@@ -98,3 +98,20 @@ def test_summed_over_data_not_averaged():
     thrice = exact_ggn(net, [(x, y)] * 3)["weight"]
     torch.testing.assert_close(thrice, 3 * once)
     assert math.isfinite(float(once.sum()))
+
+
+def test_a_network_may_write_into_its_input():
+    class Scaling(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.sub_(0.5).div_(0.5))
+
+    net, x, y = Scaling(2, 3), torch.randn(4, 2), torch.tensor([0, 1, 2, 2])
+    truth = exact_ggn(nn.Sequential(net), [(x.clone(), y)])["0.weight"]
+    rows = torch.stack([torch.kron(torch.eye(3), (2 * d - 1)[None]) for d in x])
+    p = net(x.clone()).detach().softmax(1)
+    hessian = p.diag_embed() - p[:, :, None] * p[:, None]
+    torch.testing.assert_close(truth, (rows.mT @ hessian @ rows).sum(0))
+
+
+def test_a_network_without_trained_parameters_has_no_blocks():
+    assert exact_ggn(nn.Flatten(), [(torch.randn(4, 3), torch.arange(4) % 3)]) == {}

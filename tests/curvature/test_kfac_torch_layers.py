@@ -152,6 +152,22 @@ def test_convolutions(name):
         torch.testing.assert_close(found["first.bias"].dense(), bias)
 
 
+CHANGES = {"padding": [(0, 0), 2, "same", "valid"], "stride": [2, (1, 2)], "dilation": [2, (2, 1)]}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n in CHANGES for v in CHANGES[n]])
+def test_convolutions_that_are_changed_after_they_were_made(name, value):
+    """The site reads what the forward pass reads."""
+    x, y = torch.randn(3, 1, 6, 7), torch.tensor([0, 1, 2])
+    conv, other = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(1, 2, 3, **{"padding": 1, name: value})
+    other.load_state_dict(conv.state_dict())
+    setattr(conv, name, value)
+    net = Headed(conv, x)
+    found = kfac(net, [(x, y)])["first.weight"]
+    net.first = other
+    torch.testing.assert_close(found.dense(), kfac(net, [(x, y)])["first.weight"].dense())
+
+
 @pytest.mark.parametrize("shape", [(4,), (5, 4), (2, 3, 4)])
 def test_linear_over_positions(shape):
     xs, ys = torch.randn(3, *shape), torch.tensor([0, 1, 2])

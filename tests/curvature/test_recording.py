@@ -174,15 +174,15 @@ def test_mode_gradients_and_parameters_stay_as_they_were():
 
 
 def test_gradients_of_weights_are_not_computed(monkeypatch):
-    """torch leaves out its own; F-FC's function is told that nobody asks."""
+    """But once, where uses are checked. torch leaves out its own; F-FC's function is told so."""
     image = Field(groups.Z2(), channels=2, size=(4, 4))
     net = nn.Sequential(RelaxedLayer(image, image, "F-FC"), nn.Flatten(), nn.Linear(32, 3))
     outer, taken = blockwise._outer, []
     monkeypatch.setattr(blockwise, "_outer", lambda *given: taken.append(0) or outer(*given))
-    kfac(net, [data(2, 4, 4)])
-    assert not taken
+    kfac(net, [data(2, 4, 4)] * 3)
+    assert len(taken) == 2  # θ1 and θ2, for the first batch
     net(data(2, 4, 4)[0]).sum().backward()
-    assert len(taken) == 2
+    assert len(taken) == 4
 
 
 class Viewing(nn.Module):

@@ -1,5 +1,8 @@
 """The registry: users' own layers in ten lines, deterministic parameters, errors with names."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -174,6 +177,61 @@ def test_taps_are_silent_unless_someone_listens():
     assert not layer._forward_hooks
 
 
+def in_thread(function):
+    """What it returns, run to its end in a thread of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def test_listeners_hear_their_own_thread_alone():
+    layer, heard = nn.Linear(2, 2), []
+    with tapped(layer), listening(lambda *call: heard.append(call[1])):
+        in_thread(lambda: layer(torch.ones(1, 2)))
+        assert heard == []
+        layer(torch.ones(1, 2))
+    assert heard == ["weight", "bias"]
+
+
+def test_two_threads_record_one_network():
+    """Hooks of both are there at once; each hears every call once."""
+    layer, heard = nn.Linear(2, 2), []
+
+    def record():
+        own = []
+        with tapped(layer), listening(lambda *call: own.append(call[1])):
+            layer(torch.ones(1, 2))
+        return own
+
+    with tapped(layer), listening(lambda *call: heard.append(call[1])):
+        assert in_thread(record) == ["weight", "bias"]
+        layer(torch.ones(1, 2))
+    assert heard == ["weight", "bias"]
+
+
+def test_curvature_while_other_threads_predict():
+    net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    loader = [(torch.randn(4, 3), torch.arange(4) % 3)] * 20
+    alone = relaxeq.kfac(net, loader)
+    done = threading.Event()
+
+    def predict():
+        while not done.is_set():
+            net(loader[0][0])
+
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(predict)
+        try:
+            others = [pool.submit(relaxeq.kfac, net, loader) for _ in range(2)]
+            found = [future.result() for future in others]
+        finally:
+            done.set()
+    for blocks in found:
+        for name, block in blocks.items():
+            assert torch.equal(block.inputs, alone[name].inputs)
+            assert torch.equal(block.outputs, alone[name].outputs)
+            assert block.scale == alone[name].scale
+
+
 def test_listeners_leave_when_their_block_fails():
     heard = []
 
@@ -197,3 +255,32 @@ def test_sites_check_themselves(unchecked):
         Site(layout, layout, (2, 3))  # type: ignore[arg-type]
     with pytest.raises(SiteError, match=r"\(1, 2, 3\) does not fit a parameter of shape \(5,\)"):
         Site(layout, layout, (1, 2, 3)).to_blocks(torch.zeros(5))
+
+
+@pytest.mark.parametrize("marked", [0, 1])
+def test_a_tied_parameter_is_deterministic_in_both_places_or_in_none(marked):
+    net = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    net[1].weight = net[0].weight
+    relaxeq.deterministic(net[marked], "weight")
+    message = (
+        f"'{1 - marked}.weight' is the same tensor as '{marked}.weight', which is deterministic"
+    )
+    with pytest.raises(SiteError, match=message):
+        network_sites(net)
+    relaxeq.deterministic(net)
+    assert network_sites(net) == {}
+
+
+def test_parameters_without_a_shape_and_complex_ones_are_refused():
+    with pytest.raises(SiteError, match=r"'0.weight' is lazy.*write net\(x\) once"):
+        network_sites(nn.Sequential(nn.LazyLinear(3)))
+    with pytest.raises(SiteError, match="'weight' is complex"):
+        network_sites(nn.Linear(2, 2, dtype=torch.complex64))
+
+
+def test_positions_of_both_sides_must_agree():
+    per_row = Rearranged("n s i -> n 1 s i")
+    one = Rearranged("n s o -> n 1 1 (s o)")
+    x = torch.randn(2, 3, 4)
+    with pytest.raises(SiteError, match=r"positions\) = \(2, 1, 3\) and outputs of \(2, 1, 1\)"):
+        Site(per_row, one, (1, 12, 4)).sample_gradients(x, x)
