@@ -22,34 +22,36 @@ def scale_between(source: Tensor, target: Tensor) -> Scale:
     )
 
 
-def moved(action: Action, element: AnyElement, x: Tensor) -> Tensor:
+def moved(action: Action, element: AnyElement, x: Tensor, turn: int) -> Tensor:
     """Every second datum (the only one, if alone) is moved by the element; the others stay.
 
-    A module that lets the data of a batch depend on each other is thereby found too.
+    Elements take turns: those with even numbers move data 1, 3, …, the others 0, 2, …. A module in
+    which one datum feels how another one moved is thereby found too.
     """
     y = x.clone()
-    chosen = _moving(x)
+    chosen = slice(_first(x, turn), None, 2)
     y[chosen] = action.act(element, x[chosen])
     return y
 
 
 def relative_error(
-    action: Action, element: AnyElement, scale: Scale, found: Tensor, before: Tensor
+    action: Action, element: AnyElement, scale: Scale, found: Tensor, before: Tensor, turn: int
 ) -> float:
     """max |f(a·x) − a·f(x)| / max |f(x)|, the data that `moved` left alone included.
 
-    found: f of the moved batch; before: f(x). On a grid coarser by the factor r a shift d lands on
-    ⌊d/r⌋ or ⌈d/r⌉ per axis, whichever fits each datum best (polyphase subsampling, App. F.2).
-    Infinite where f(a·x) is not finite, or where f(x) = 0 and f(a·x) is not.
+    found: f of the batch moved in this turn; before: f(x). On a grid coarser by the factor r a
+    shift d lands on ⌊d/r⌋ or ⌈d/r⌉ per axis, whichever fits each datum best (polyphase subsampling,
+    App. F.2). Infinite where f(a·x) is not finite, or where f(x) = 0 and f(a·x) is not.
     """
-    chosen = _moving(before)
+    first = _first(before, turn)
+    chosen, left = slice(first, None, 2), slice(1 - first, None, 2)
     candidates = [
         _distances(found[chosen], action.act(landing, before[chosen]))
         for landing in landings(element, scale)
     ]
     distance = _least(candidates)
     if len(before) > 1:
-        distance = max(distance, _largest(_distances(found[::2], before[::2])))
+        distance = max(distance, _largest(_distances(found[left], before[left])))
     size = _largest(before.abs())
     if distance == 0.0:
         return 0.0
@@ -69,8 +71,9 @@ def landings(element: AnyElement, scale: Scale) -> tuple[AnyElement, ...]:
     )
 
 
-def _moving(x: Tensor) -> slice:
-    return slice(1, None, 2) if len(x) > 1 else slice(None)
+def _first(x: Tensor, turn: int) -> int:
+    """The first datum to be moved."""
+    return (turn + 1) % 2 if len(x) > 1 else 0
 
 
 def _distances(found: Tensor, expected: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def probing_elements(group: AnyGroup, x: Tensor) -> tuple[AnyElement, ...]:
     Generators would do in exact arithmetic; compositions of turns and shifts are tried with them.
     """
     if x.ndim == 4:
-        return _on_grid(_planar(group), (x.shape[2], x.shape[3]))
+        return _on_grid(planar_group(group), (x.shape[2], x.shape[3]))
     if isinstance(group, Subgroup):
         return tuple(group.parent.elements[i] for i in group.embedding)
     if isinstance(group, FiniteGroup):
@@ -48,7 +48,8 @@ def _on_grid(group: PlanarGroup, size: tuple[int, int]) -> tuple[AnyElement, ...
     return tuple(dict.fromkeys((*group.generators(size), *composed)))
 
 
-def _planar(group: AnyGroup) -> PlanarGroup:
+def planar_group(group: AnyGroup) -> PlanarGroup:
+    """Z2 ⋊ K of a planar group, its name, a point group K or a subgroup K of one."""
     if isinstance(group, str):
         return planar(group)
     if isinstance(group, Subgroup):

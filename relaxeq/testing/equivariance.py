@@ -41,8 +41,10 @@ def equivariance_error(
     the device of the module's parameters.
 
     The error under a is max |f(a·x) − a·f(x)| / max |f(x)|, over a batch of which a moves every
-    second datum, so that outputs which depend on the rest of the batch count as errors. Where the
-    output grid is coarser by a factor r, a shift d may arrive as ⌊d/r⌋ or ⌈d/r⌉ per axis and datum.
+    second datum (elements move the odd and the even ones by turns), so that outputs which feel how
+    their neighbours moved count as errors. What no element changes, such as the mean over a batch
+    that BatchNorm subtracts, may tie the data together. Where the output grid is coarser by a
+    factor r, a shift d may arrive as ⌊d/r⌋ or ⌈d/r⌉ per axis and datum.
     The module is run as it is, in train or eval mode, escnn modules on GeometricTensors.
     Raises SpecError, ShapeError or NumericsError where nothing can be concluded: chance in the
     module, shapes other than the fields', outputs that are not finite.
@@ -108,9 +110,9 @@ def measured(probe: Probe, tolerance: float | None) -> EquivarianceReport:
     entering, leaving = probe.known
     scale = scale_between(probe.x, probe.before)
     errors = []
-    for element in probe.elements:
-        found = probe.run(moved(entering, element, probe.x))
-        error = relative_error(leaving, element, scale, found, probe.before)
+    for turn, element in enumerate(probe.elements):
+        found = probe.run(moved(entering, element, probe.x, turn))
+        error = relative_error(leaving, element, scale, found, probe.before, turn)
         errors.append(ElementError(element, error))
     allowed = TOLERANCES.get(probe.before.dtype, COARSE) if tolerance is None else tolerance
     return EquivarianceReport(type(probe.network).__name__, allowed, tuple(errors))

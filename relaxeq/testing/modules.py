@@ -65,7 +65,7 @@ def module_errors(probe: Probe) -> tuple[ModuleErrors, ...]:
     return grids or vectors with the batch first, are left out.
     """
     before = traced(probe.network, lambda: probe.run(probe.x))
-    after = [_moved_calls(probe, element) for element in probe.elements]
+    after = [_moved_calls(probe, turn) for turn in range(len(probe.elements))]
     found: dict[str, ModuleErrors] = {}
     for index, call in enumerate(before):
         others = [calls[index] if len(calls) == len(before) else None for calls in after]
@@ -75,8 +75,8 @@ def module_errors(probe: Probe) -> tuple[ModuleErrors, ...]:
     return tuple(found.values())
 
 
-def _moved_calls(probe: Probe, element: AnyElement) -> list[Call]:
-    x = moved(probe.known[0], element, probe.x)
+def _moved_calls(probe: Probe, turn: int) -> list[Call]:
+    x = moved(probe.known[0], probe.elements[turn], probe.x, turn)
     return traced(probe.network, lambda: probe.run(x))
 
 
@@ -104,11 +104,13 @@ def _best(
     scale = scale_between(slots[0].tensor, leaving.tensor)
     best: ModuleErrors | None = None
     for actions in itertools.product(*(slot.actions for slot in slots)):
-        outputs = [_alone(call, places, slots, actions, a) for a in probe.elements]
+        outputs = [
+            _alone(call, places, slots, actions, a, turn) for turn, a in enumerate(probe.elements)
+        ]
         for last in leaving.actions:
             errors = tuple(
-                ElementError(a, relative_error(last, a, scale, _grid(y), leaving.tensor))
-                for a, y in zip(probe.elements, outputs, strict=True)
+                ElementError(a, relative_error(last, a, scale, _grid(y), leaving.tensor, turn))
+                for turn, (a, y) in enumerate(zip(probe.elements, outputs, strict=True))
             )
             carries = f"{', '.join(map(str, actions))} → {last}"
             kind = type(call.module).__name__
@@ -125,11 +127,12 @@ def _alone(
     slots: list[Slot],
     actions: tuple[Action, ...],
     element: AnyElement,
+    turn: int,
 ) -> Tensor:
     """The module's output, its inputs moved by one element."""
     arguments = list(call.arguments)
     for i, slot, action in zip(places, slots, actions, strict=True):
-        tensor = moved(action, element, slot.tensor).view_as(_tensor(slot.value))
+        tensor = moved(action, element, slot.tensor, turn).view_as(_tensor(slot.value))
         arguments[i] = with_tensor(slot.value, tensor)
     return _tensor(call.module(*arguments, **call.keywords))
 
@@ -148,8 +151,8 @@ def _fits(probe: Probe, action: Action, before: Tensor, after: list[Tensor]) -> 
     """Whether features moved by this action while the whole network was moved."""
     scale = scale_between(probe.x, before)
     return all(
-        relative_error(action, element, scale, found, before) < FITS
-        for element, found in zip(probe.elements, after, strict=True)
+        relative_error(action, element, scale, found, before, turn) < FITS
+        for turn, (element, found) in enumerate(zip(probe.elements, after, strict=True))
     )
 
 

@@ -56,7 +56,8 @@ def _worst(
     before = path(x)
     scale = scale_between(x, before)
     errors = [
-        (relative_error(last, a, scale, path(moved(first, a, x)), before), a) for a in elements
+        (relative_error(last, a, scale, path(moved(first, a, x, turn)), before, turn), a)
+        for turn, a in enumerate(elements)
     ]
     return max(errors, key=lambda entry: entry[0])
 

@@ -145,10 +145,12 @@ def test_every_second_datum_is_moved() -> None:
     field = rq.Field(groups.Z2(), 1, (3, 3))
     x = field.random(5)
     a = field.group.element((1, 0))
-    y = moved(action_of(field), a, x)
-    assert torch.equal(y[::2], x[::2])
-    assert torch.equal(y[1::2], torch.roll(x[1::2], 1, 2))
-    assert torch.equal(moved(action_of(field), a, x[:1]), torch.roll(x[:1], 1, 2))
+    for turn in range(4):
+        y = moved(action_of(field), a, x, turn)
+        chosen, left = (slice((turn + k) % 2, None, 2) for k in (1, 0))
+        assert torch.equal(y[left], x[left])
+        assert torch.equal(y[chosen], torch.roll(x[chosen], 1, 2))
+        assert torch.equal(moved(action_of(field), a, x[:1], turn), torch.roll(x[:1], 1, 2))
 
 
 @pytest.mark.parametrize("ratio", [2, 3, 4])
@@ -177,13 +179,23 @@ def test_relative_error_by_hand() -> None:
     before = torch.tensor([[[[1.0, 0], [0, 0]]], [[[0, 0], [0, 4]]]])
     found = torch.tensor([[[[1.0, 0], [0, 0]]], [[[0, 3], [0, 0]]]])
     act = action_of(field)
-    assert relative_error(act, a, one, found, before) == 0.25
+    assert relative_error(act, a, one, found, before, 0) == 0.25
     found[0, 0, 0, 1] = 2.0  # the datum that was left alone changed
-    assert relative_error(act, a, one, found, before) == 0.5
-    assert relative_error(act, a, one, torch.zeros(2, 1, 2, 2), torch.zeros(2, 1, 2, 2)) == 0.0
-    assert relative_error(act, a, one, before, torch.zeros(2, 1, 2, 2)) == math.inf
+    assert relative_error(act, a, one, found, before, 0) == 0.5
+    assert relative_error(act, a, one, torch.zeros(2, 1, 2, 2), torch.zeros(2, 1, 2, 2), 0) == 0.0
+    assert relative_error(act, a, one, before, torch.zeros(2, 1, 2, 2), 0) == math.inf
     found[1] = torch.nan
-    assert relative_error(act, a, one, found, before) == math.inf
+    assert relative_error(act, a, one, found, before, 0) == math.inf
+
+
+def test_the_second_turn_by_hand() -> None:
+    field = rq.Field(groups.Z2(), 1, (1, 2))
+    a, one = field.group.element((0, 1)), (Fraction(1), Fraction(1))
+    before = torch.tensor([[[[1.0, 0]]], [[[0, 4]]], [[[2, 0]]]])
+    found = torch.tensor([[[[0.0, 1]]], [[[0, 4]]], [[[0, 2]]]])
+    assert relative_error(action_of(field), a, one, found, before, 1) == 0.0
+    assert relative_error(action_of(field), a, one, found, before, 0) == 1.0
+    assert relative_error(action_of(field), a, one, found[:1], before[:1], 0) == 0.0
 
 
 def test_phases_are_chosen_per_datum_and_axis() -> None:
@@ -194,10 +206,10 @@ def test_phases_are_chosen_per_datum_and_axis() -> None:
     found = before.clone()
     found[3] = torch.roll(before[3], 1, 1)
     scale = (Fraction(1, 2), Fraction(1, 2))
-    assert relative_error(action_of(field), group.element((1, 0)), scale, found, before) == 0.0
-    assert relative_error(action_of(field), group.element((2, 0)), scale, found, before) > 0.1
+    assert relative_error(action_of(field), group.element((1, 0)), scale, found, before, 0) == 0.0
+    assert relative_error(action_of(field), group.element((2, 0)), scale, found, before, 0) > 0.1
     found[2] = torch.roll(before[2], 1, 1)  # a datum that was not moved
-    assert relative_error(action_of(field), group.element((1, 0)), scale, found, before) > 0.1
+    assert relative_error(action_of(field), group.element((1, 0)), scale, found, before, 0) > 0.1
 
 
 def test_invariant_moves_nothing() -> None:

@@ -398,6 +398,27 @@ def test_what_allows_no_conclusion_is_refused(name: str) -> None:
         call()
 
 
+class FirstDatum(nn.Module):
+    """Breaks the symmetry of one place in the batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x[:1] * torch.arange(x.shape[3]), x[1:]])
+
+
+class Shaken(nn.Module):
+    """Every datum feels how its neighbour moved."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x.roll(1, 0)[..., :1].mean((1, 2, 3), keepdim=True)
+
+
+@pytest.mark.parametrize("fault", [FirstDatum, Shaken])
+def test_faults_between_data_are_found(fault: type[nn.Module]) -> None:
+    assert float(equivariance_error(fault(), IMAGE, IMAGE)) > 1e-2
+    report = equivariance_error(nn.Sequential(nn.Identity(), fault()), IMAGE, IMAGE)
+    assert report.fault == "1"
+
+
 def test_a_network_in_train_mode_keeps_its_mode_and_passes() -> None:
     net = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2))
     assert_equivariant(net, IMAGE, IMAGE)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import relaxeq as rq
 from relaxeq import groups
+from relaxeq.errors import RelaxeqError
 from relaxeq.layers import polyphase
 from relaxeq.testing import assert_equivariant, equivariance_error, make_strict_, strategies
 from relaxeq.testing.stated import stated_group
@@ -197,3 +198,65 @@ def test_no_choice_of_one_phase_could_be_strict_on_symmetric_data() -> None:
         assert not torch.allclose(coarse.act(half_turn, kept), kept)
     report = equivariance_error(Halving(), field, coarse, elements=[half_turn], x=x)
     assert not report.equivariant
+
+
+def on(layer: nn.Module) -> list[str]:
+    return [label for label, path in layer.paths.items() if not path.off]
+
+
+MANY = "F-FC+CONV+GCONV+GCONV[p2]"
+SAME = {
+    "Z2": ("Z2", ["CONV", "GCONV", "GCONV[p2]"]),
+    "a planar group": (P4, ["GCONV"]),
+    "a point group": (groups.p4(), ["GCONV"]),
+    "its name": ("p2", ["GCONV", "GCONV[p2]"]),
+    "a subgroup": (groups.p4().subgroup([2]), ["GCONV", "GCONV[p2]"]),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_group_may_be_given_in_any_form(name: str) -> None:
+    group, expected = SAME[name]
+    layer = rq.RelaxedLayer(HIDDEN, HIDDEN, MANY)
+    assert on(make_strict_(layer, group)) == expected
+    x = HIDDEN.random(2)
+    assert layer(x).abs().max() > 0
+    assert_equivariant(layer, HIDDEN, HIDDEN, group=group)
+
+
+S3 = groups.symmetric(3)
+LINEAR = {
+    "whole": (S3, ["MAP[S3]"]),
+    "name": ("C3", ["MAP[S3]", "MAP[C3]"]),
+    "another group's copy": (groups.cyclic(3), ["MAP[S3]", "MAP[C3]"]),
+    "a subgroup": (next(part for part in S3.subgroups() if part.order == 2), ["MAP[S3]"]),
+    "trivial": (groups.trivial(), ["MAP[S3]", "MAP[C3]", "FC"]),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_groups_of_representations_are_found_by_what_they_are(name: str) -> None:
+    group, expected = LINEAR[name]
+    layer = rq.RelaxedLinear(
+        S3.regular, S3.regular, groups=[S3, groups.cyclic(3), groups.trivial()]
+    )
+    assert on(make_strict_(layer, group)) == expected
+
+
+NO_GROUP = {
+    "none": (lambda: rq.RelaxedLayer(HIDDEN, HIDDEN, MANY), None, "group=None does not act"),
+    "larger": (lambda: rq.RelaxedLayer(HIDDEN, HIDDEN, MANY), "p4m", "is not inside Z2 ⋊ p4"),
+    "abstract": (lambda: rq.RelaxedLayer(HIDDEN, HIDDEN, MANY), S3, "does not act on grids"),
+    "foreign": (lambda: rq.RelaxedLinear(S3.regular, S3.regular), groups.cyclic(5), "S3"),
+    "no module": (lambda: [HIDDEN], P4, r"module=\[.*\] must be a torch.nn.Module"),
+}
+
+
+@pytest.mark.parametrize("name", NO_GROUP)
+def test_groups_that_mean_nothing_switch_nothing_off(name: str, unchecked: None) -> None:
+    build, group, message = NO_GROUP[name]
+    layer = build()
+    with pytest.raises(RelaxeqError, match=message):
+        make_strict_(layer, group)
+    if isinstance(layer, nn.Module):
+        assert on(layer) == list(layer.paths)
