@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -55,6 +55,15 @@ class FiniteGroup(Group):
         self.name = name
         self.names = tuple(names) if names else tuple(f"g{i}" for i in range(len(mul)))
         self.concrete = concrete
+
+    @cached_property
+    def written(self) -> tuple[Any, ...]:
+        """What equality leaves out: the names, and the matrices in which it was written down.
+
+        A cache by groups whose results depend on these holds this value too.
+        """
+        concrete = None if self.concrete is None else (self.concrete.shape, self.concrete.tobytes())
+        return (self.name, self.names, concrete)
 
     @abstractmethod
     def _restricted(self, members: Indices, name: str) -> "FiniteGroup":
@@ -167,19 +176,20 @@ class FiniteGroup(Group):
     def as_subgroup(self, part: "FiniteGroup | Subgroup") -> "Subgroup":
         """`part` as a subgroup of this group.
 
-        A Subgroup of this group is returned as it is. A group written in the same kind of matrices
-        or permutations is found by these, any other by its table, and must fit in one place only.
+        A Subgroup of this group is returned as it is, and one of an equal group with these names. A
+        group written in the same kind of matrices or permutations is found by these, any other by
+        its table, and must fit in one place only.
         """
         if isinstance(part, Subgroup):
             if part.parent == self:
-                return part
+                return part if part.parent is self else Subgroup(self, part.embedding)
             raise GroupError(
                 f"part: {part} is a subgroup of {part.parent}, not of {self}. "
                 "Give group.subgroup([...]) of this group."
             )
         if not isinstance(part, FiniteGroup):
             raise GroupError(f"part: {part!r} is no finite group. Give a subgroup of {self}.")
-        places = self._places(part)
+        places = [tuple(range(self.order))] if part == self else self._places(part)
         if len(places) != 1:
             fits = f"fits in {len(places)} ways into" if places else "does not fit into"
             raise GroupError(

@@ -62,8 +62,8 @@ class Notation:
         seen: dict[tuple[str, Subgroup | None], str] = {}
         for label in self.parse(spec):
             name, bracket = _split(label)
-            whole = bracket in (None, frame.group.name)
-            part = None if whole else find_subgroup(frame.group, bracket)
+            lie = not isinstance(frame.group, FiniteGroup) and bracket == frame.group.name
+            part = None if bracket is None or lie else find_subgroup(frame.group, bracket)
             if part is not None and part.order == 1:
                 raise SpecError(f"spec={spec!r}: {label} is {self.free}: write {self.free}.")
             if part is not None and part.order == part.parent.order:

@@ -169,3 +169,12 @@ def test_places_of_spaces():
     natural = Vectors(groups.symmetric(3).natural, 2)
     with pytest.raises(GroupError, match=r"target=2×.* has no places with a distance.*Write F-FC"):
         places_of(natural, "target")
+
+
+def test_distances_do_not_depend_on_equal_groups_used_before():
+    """A table has no matrices to measure by, though it equals a group that has."""
+    rotations, table = groups.cyclic(4), groups.from_cayley_table(groups.cyclic(4).mul)
+    assert rotations == table
+    assert group_places(rotations).between[0].tolist() == [0, 2, 4, 2]
+    assert group_places(table).between[0].tolist() == [0, 2, 2, 2]
+    assert group_places(groups.cyclic(4)) is group_places(rotations)

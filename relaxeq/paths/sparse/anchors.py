@@ -1,6 +1,7 @@
 """Places of a weight, their distances, and the anchors among them (§3.1, App. A)."""
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, final
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from relaxeq.errors import GroupError
 from relaxeq.fields import Field
-from relaxeq.groups import FiniteGroup
+from relaxeq.groups import FiniteGroup, PointGroup
 from relaxeq.paths.space import Vectors
 from relaxeq.paths.stages.lattice import Index
 
@@ -65,7 +66,7 @@ def torus_places(size: tuple[int, int]) -> Places:
 
 
 @lru_cache(maxsize=64)
-def filter_places(kernel: int, group: FiniteGroup | None = None) -> Places:
+def filter_places(kernel: int, group: PointGroup | None = None) -> Places:
     """The taps δ of a k×k filter, or all pairs (k, δ) with an orientation k, orientations first.
 
     Offsets have the Euclidean distance: a filter is a window, not a torus. With orientations the
@@ -78,9 +79,13 @@ def filter_places(kernel: int, group: FiniteGroup | None = None) -> Places:
     return Places(np.tile(offsets, (group.order, 1)), None, turns, group_squares(group))
 
 
-@lru_cache(maxsize=64)
 def group_places(group: FiniteGroup) -> Places:
     """The elements of a finite group."""
+    return _group_places(group, group.written)
+
+
+@lru_cache(maxsize=64)
+def _group_places(group: FiniteGroup, written: Hashable) -> Places:
     origin = np.zeros((group.order, 2))
     return Places(origin, None, np.arange(group.order), group_squares(group))
 
