@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.paths import Expansion, Path, convolved_as_one, sums_as_one
 from relaxeq.paths.base import check_dense
+from relaxeq.paths.blockwise import is_autocast
 from relaxeq.shapes import Matrix
 from relaxeq.sites import has_channels_last
 
@@ -69,9 +70,14 @@ class PathSum(nn.ModuleDict):
             path.reset_parameters(share, generator)
 
     def check(self, x: Tensor) -> None:
-        """Raise ShapeError unless x has the dtype and device of the parameters."""
+        """Raise ShapeError unless x has the dtype and device of the parameters.
+
+        Under autocast, as for torch's own layers, any dtypes that it casts will do.
+        """
         parameter = next(self.parameters(), x)
-        if parameter.dtype != x.dtype or parameter.device != x.device:
+        dtypes = {parameter.dtype, x.dtype}
+        cast = torch.float64 not in dtypes and is_autocast(x.device.type)
+        if (len(dtypes) > 1 and not cast) or parameter.device != x.device:
             raise ShapeError(
                 f"x is {x.dtype} on {x.device}, the layer is {parameter.dtype} on "
                 f"{parameter.device}: write x.to(layer's dtype and device), or layer.to(x.dtype)."

@@ -19,7 +19,7 @@ def blockwise(x: Tensor, weight: Tensor, data_last: bool = False) -> Tensor:
     (feature, block) needs no copies, which take longer than products with few blocks' worth of
     features.
     """
-    if is_traced() or _is_autocast(x.device.type):
+    if is_traced() or is_autocast(x.device.type):
         return torch.einsum("nbi,bio->nbo", x, weight)
     z: Tensor = _Blockwise.apply(x, weight, data_last)
     return z
@@ -71,7 +71,8 @@ def _outer(x: Tensor, z: Tensor, inputs_last: bool) -> Tensor:
     return torch.bmm(x.permute(1, 2, 0), z.transpose(0, 1))
 
 
-def _is_autocast(device: str) -> bool:
+def is_autocast(device: str) -> bool:
+    """Whether products on this kind of device are computed in another dtype than their factors."""
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 

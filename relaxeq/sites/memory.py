@@ -13,11 +13,16 @@ Order = tuple[int, ...]
 def channels_last(x: Tensor) -> Tensor:
     """Images with channels last in memory, where a CPU convolves few channels faster.
 
-    Other tensors, and images on other devices, stay as they are.
+    Other tensors, and images on other devices, stay as they are, and so do those that transforms of
+    torch.func have wrapped: vmap knows no orders of memory.
     """
-    if x.ndim != 4 or x.device.type != "cpu":
+    if x.ndim != 4 or x.device.type != "cpu" or _is_wrapped(x):
         return x
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def _is_wrapped(x: Tensor) -> bool:
+    return not is_traced() and bool(torch._C._functorch.is_functorch_wrapped_tensor(x))
 
 
 def has_channels_last(x: Tensor) -> bool:

@@ -48,7 +48,7 @@ class SparseFC(SparsePath):
         balance_pairs_(self.anchors("u1"), self.anchors("u2"))
 
     def respond(self, x: Tensor, functions: Functions, show: Show) -> Tensor:
-        x = x.reshape(x.shape[0], self.pairs[1], -1)
+        x = x.reshape(x.shape[0], self.pairs[1], math.prod(self.in_shape) // self.pairs[1])
         second = spread(self.anchors("u2"), functions["u2"])
         x1 = show("u2", x, torch.einsum("ocp,ncp->noc", second, x))
         first = spread(self.anchors("u1"), functions["u1"])
@@ -56,7 +56,7 @@ class SparseFC(SparsePath):
         return y.reshape(x.shape[0], *self.out_shape)
 
     def pair_slopes(self, x: Tensor, functions: Functions, slopes: Functions) -> Tensor:
-        x = x.reshape(x.shape[0], self.pairs[1], -1)
+        x = x.reshape(x.shape[0], self.pairs[1], math.prod(self.in_shape) // self.pairs[1])
         of_first, of_second = functions["u1"], functions["u2"]
         first, steeper = (spread(self.anchors("u1"), f) for f in (of_first, slopes["u1"]))
         seconds = [spread(self.anchors("u2"), f) for f in (of_second, slopes["u2"])]
