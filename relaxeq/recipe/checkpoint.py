@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, final
 
 from safetensors import SafetensorError, safe_open
@@ -37,6 +38,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._write(lambda: self.path.mkdir(parents=True, exist_ok=True))
+        self._write(lambda: TemporaryFile(dir=self.path).close())  # told now, not after an epoch
 
     def save(self, checkpoint: Checkpoint, history: History) -> None:
         """Write both files, each whole or not at all.
@@ -50,7 +52,7 @@ class RunFolder:
         meta = {"relaxeq": json.dumps(checkpoint.state)}
         lines = "".join(json.dumps(row) + "\n" for row in history)
         self._write(lambda: self._replace(LINES, lambda p: p.write_text(lines, "utf-8")))
-        self._write(lambda: self._replace(TENSORS, lambda p: save_file(tensors, p, meta)))
+        self._write(lambda: self._replace(TENSORS, lambda p: self._save(tensors, p, meta)))
 
     def load(self) -> tuple[Checkpoint, History] | None:
         """The last checkpoint and the history up to it, or None in a fresh folder."""
@@ -58,10 +60,12 @@ class RunFolder:
         if not file.exists():
             return None
         try:
-            with safe_open(file, framework="pt") as opened:
+            with _opened(file) as opened:
                 state = json.loads(opened.metadata()["relaxeq"])
                 tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
             rows = self._rows(state["epoch"])
+        except PermissionError as error:
+            raise _unreadable(self.path, error) from error
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"run_dir={str(self.path)!r} holds a damaged checkpoint ({error}): choose another "
@@ -76,6 +80,10 @@ class RunFolder:
             raise ValueError(f"{LINES} has {len(lines)} rows, not {epochs}")
         return [json.loads(line) for line in lines]
 
+    def _save(self, tensors: dict[str, Tensor], path: Path, meta: dict[str, str]) -> None:
+        save_file(tensors, path, meta)
+        path.chmod((self.path / LINES).stat().st_mode)  # save_file hides it from other users
+
     def _replace(self, name: str, write: Any) -> None:
         fresh = self.path / f".{name}.new"
         try:
@@ -88,9 +96,11 @@ class RunFolder:
         try:
             action()
         except (OSError, SafetensorError) as error:
+            held = (self.path / TENSORS).exists()
+            kept = "; the previous checkpoint is kept, and the run continues from it" * held
             raise CheckpointError(
                 f"run_dir={str(self.path)!r} cannot be written: {error}. Free space or choose "
-                "another folder; the previous checkpoint is kept, and the run continues from it."
+                f"another folder{kept}."
             ) from error
 
 
@@ -104,15 +114,29 @@ def read_run(path: str | os.PathLike[str]) -> tuple[dict[str, Any], History]:
     if not (folder / TENSORS).exists():
         return {}, []
     try:
-        with safe_open(folder / TENSORS, framework="pt") as opened:
+        with _opened(folder / TENSORS) as opened:
             state = json.loads(opened.metadata()["relaxeq"])
         rows = [json.loads(line) for line in (folder / LINES).read_text("utf-8").splitlines()]
         settings = {key: state[key] for key in ("objective", "epochs", "count", "options")}
         return settings, rows[: state["epoch"]]
+    except PermissionError as error:
+        raise _unreadable(folder, error) from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"run_dir={str(folder)!r} holds a damaged run ({error}): delete it, and train again."
         ) from error
+
+
+def _opened(file: Path) -> Any:
+    file.open("rb").close()  # safetensors says "No such file" where reading is not permitted
+    return safe_open(file, framework="pt")
+
+
+def _unreadable(path: Path, error: PermissionError) -> CheckpointError:
+    return CheckpointError(
+        f"run_dir={str(path)!r} holds a run that cannot be read: {error}. Ask for permission, or "
+        "choose another run_dir."
+    )
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -29,8 +29,8 @@ class Fingerprint:
         self._count += len(inputs)
 
     def moments(self) -> list[float]:
-        """Means of p, p², q, q² and pq, for the projections p of x and q of y."""
-        found: list[float] = (self._sums / self._count).tolist()
+        """Means of p, p², q, q² and pq, for the projections p of x and q of y; none of no data."""
+        found: list[float] = (self._sums / self._count).tolist() if self._count else []
         return found
 
 
@@ -41,16 +41,23 @@ def _projected(batch: Tensor) -> Tensor:
     return (rows @ weights).double().cpu()
 
 
-def warn_of_other_data(held: Sequence[float] | None, found: Sequence[float], path: Path) -> None:
-    """Warn if a run folder was trained on other data; one that does not say is trusted."""
-    if held is None or _agree(held, found):
+EFFECTS = {
+    "data": "a finished run keeps the weights of those, and a stopped one mixes both",
+    "test data": "figures of its earlier epochs are those of the others",
+}
+
+
+def warn_of_other_data(
+    held: Sequence[float] | None, found: Sequence[float], what: str, path: Path
+) -> None:
+    """Warn if a run folder saw other data or test data; one that does not say is trusted."""
+    if not held or not found or _agree(held, found):
         return
     warnings.warn(
-        f"run_dir={str(path)!r} holds a run on other data than these, though as many: a finished "
-        "run keeps the weights of those, and a stopped one mixes both. Choose another run_dir; "
-        "go on where your loader draws its data at random.",
+        f"run_dir={str(path)!r} holds a run on other {what} than these: {EFFECTS[what]}. Choose "
+        "another run_dir; go on where your loader draws its data at random.",
         EvidenceWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 

@@ -53,6 +53,7 @@ from relaxeq.recipe.result import FitResult, History, learned_priors
 from relaxeq.recipe.seeds import Randomness, epoch_seed
 
 
+@torch.enable_grad()
 def fit(
     net: nn.Module,
     train_loader: Iterable[Batch] | Loaders,
@@ -108,12 +109,14 @@ class _Run:
         randomness.start(0)
         self.data = Fingerprint()
         self.count = self._inspect()
+        self.tested = Fingerprint()
         if test_loader is not None:
-            inspect(net, test_loader, self.likelihood, "test_loader")
+            inspect(net, test_loader, self.likelihood, "test_loader", self.tested)
         self.initial = {group.name: group.precision for group in self.groups}
         self.precisions = dict(self.initial)
         self.moments: Moments = {}
         self.history: History = []
+        self.metrics: dict[str, float] = {}
         self.optimizer = ProximalAdam(net, self.groups, self.count, options.lr)
 
     def _inspect(self) -> int:
@@ -149,7 +152,8 @@ class _Run:
         if self.test_loader is not None and (
             last or (epoch + 1) % self.options.evaluate_every == 0
         ):
-            row |= evaluate(self.net, self.test_loader, self.likelihood)
+            self.metrics = evaluate(self.net, self.test_loader, self.likelihood)
+            row |= self.metrics
         return row | {
             "lr": self._rate(epoch) * self.options.lr,
             "seconds": time.perf_counter() - start,
@@ -216,6 +220,7 @@ class _Run:
                 "precisions": encode(self.precisions),
                 "moments": self.moments,
                 "data": self.data.moments(),
+                "test data": self.tested.moments(),
             }
             | learned_noise(self.likelihood)
         )
@@ -236,7 +241,8 @@ class _Run:
         checkpoint, self.history = loaded
         check_same_run(checkpoint.state, self._settings(), folder.path)
         self.initial = check_same_priors(checkpoint.state, self.initial, folder.path)
-        warn_of_other_data(checkpoint.state.get("data"), self.data.moments(), folder.path)
+        for what, seen in (("data", self.data), ("test data", self.tested)):
+            warn_of_other_data(checkpoint.state.get(what), seen.moments(), what, folder.path)
         self.net.load_state_dict(checkpoint.network)
         self.optimizer.load(checkpoint.optimizer)
         self.precisions = decode(checkpoint.state["precisions"])
@@ -252,7 +258,9 @@ class _Run:
         slope = slope_of(
             self.net, self.loaders.evidence, self.likelihood, self.groups, self.precisions
         )
-        metrics = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
+        if self.test_loader is not None and not self.metrics:  # a finished run that is called again
+            self.metrics = evaluate(self.net, self.test_loader, self.likelihood)
+        kept = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
         return FitResult(
             net=self.net,
             objective=self.objective,
@@ -261,7 +269,7 @@ class _Run:
             count=self.count,
             history=self.history,
             priors=learned_priors(self.groups, terms, self.precisions),
-            metrics=metrics,
+            metrics=self.metrics or kept,
             likelihood=self.likelihood,
             slope=slope,
             settings=self._facts() | {"options": self.options.plain()},

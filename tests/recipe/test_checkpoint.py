@@ -15,7 +15,8 @@ from torch import Tensor
 
 from relaxeq.errors import CheckpointError
 from relaxeq.recipe import FitResult, Options, checkpoint
-from relaxeq.recipe.checkpoint import Checkpoint, RunFolder, decode, encode
+from relaxeq.recipe.checkpoint import Checkpoint, RunFolder, decode, encode, read_run
+from relaxeq.recipe.optimizer import ProximalAdam
 
 Pair = tuple[Tensor, Tensor]
 MakeOptions = Callable[..., Options]
@@ -149,6 +150,47 @@ def test_a_folder_that_cannot_be_written_is_named(
     with pytest.raises(CheckpointError, match=r"^run_dir='.*' cannot be written: ") as caught:
         run(path)
     assert repr(str(path)) in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_an_epoch(
+    run: Callable[..., FitResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**given: object) -> None:
+        raise PermissionError(13, "Permission denied", str(given["dir"]))
+
+    monkeypatch.setattr("relaxeq.recipe.checkpoint.TemporaryFile", refuse)
+    monkeypatch.setattr(ProximalAdam, "step", lambda *given: pytest.fail("trained"))
+    with pytest.raises(CheckpointError, match=r"cannot be written.*another folder\.$"):
+        run(tmp_path)
+
+
+def test_others_may_read_what_the_folder_allows(
+    run: Callable[..., FitResult], tmp_path: Path
+) -> None:
+    run(tmp_path)
+    modes = {file.name: file.stat().st_mode for file in tmp_path.iterdir()}
+    assert modes["checkpoint.safetensors"] == modes["history.jsonl"]
+
+
+@pytest.mark.parametrize("read", [lambda run, path: run(path), lambda run, path: read_run(path)])
+def test_a_run_that_may_not_be_read_is_not_called_damaged(
+    run: Callable[..., FitResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    read: Callable[..., object],
+) -> None:
+    run(tmp_path)
+    plain = Path.open
+
+    def refuse(self: Path, *given: Any, **named: Any) -> Any:
+        if self.name == "checkpoint.safetensors":
+            raise PermissionError(13, "Permission denied", str(self))
+        return plain(self, *given, **named)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(CheckpointError, match="cannot be read.*Ask for permission") as caught:
+        read(run, tmp_path)
+    assert "delete" not in str(caught.value)
 
 
 def without_metadata(folder: Path) -> None:

@@ -176,3 +176,30 @@ def test_the_data_of_the_evidence_count(
     run(tmp_path, train_loader=Loaders([(x - 1, y)], [points]))
     with pytest.warns(EvidenceWarning, match="holds a run on other data"):
         run(tmp_path, train_loader=Loaders([(x + 1, y)], [(x + 1, y)]))
+
+
+def test_a_finished_run_is_tested_on_what_it_is_given(
+    run: Callable[..., FitResult], points: Pair, tmp_path: Path
+) -> None:
+    x, y = points
+    others = [(x, 1 - y)]
+    first = run(tmp_path, test_loader=[points])
+    with pytest.warns(EvidenceWarning, match="holds a run on other test data .* earlier epochs"):
+        again = run(tmp_path, test_loader=others)
+    assert run(tmp_path, test_loader=[points]).metrics == pytest.approx(first.metrics)
+    assert again.metrics["test_accuracy"] == pytest.approx(1 - first.metrics["test_accuracy"])
+    assert run(tmp_path).metrics == first.metrics  # what its last epoch found
+
+
+def test_a_run_without_test_data_is_tested_later(
+    run: Callable[..., FitResult], points: Pair, tmp_path: Path
+) -> None:
+    assert run(tmp_path).metrics == {}
+    truth = run(None, test_loader=[points]).metrics
+    assert run(tmp_path, test_loader=[points]).metrics == pytest.approx(truth)
+
+
+def test_gradients_may_be_off_outside(run: Callable[..., FitResult]) -> None:
+    with torch.no_grad():
+        inside = run(None)
+    assert inside.evidence == run(None).evidence

@@ -187,6 +187,7 @@ def test_listeners_hear_their_own_thread_alone():
     layer, heard = nn.Linear(2, 2), []
     with tapped(layer), listening(lambda *call: heard.append(call[1])):
         in_thread(lambda: layer(torch.ones(1, 2)))
+        in_thread(lambda: tap(layer, "weight", torch.ones(1), torch.ones(1)))
         assert heard == []
         layer(torch.ones(1, 2))
     assert heard == ["weight", "bias"]
