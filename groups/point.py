@@ -30,13 +30,17 @@ class PointGroup(FiniteGroup):
         self, mul: Table, matrices: NDArray[Any], name: str, names: tuple[str, ...] | None = None
     ) -> None:
         super().__init__(mul, name, names, np.array(matrices, float))
-        self.matrices: NDArray[Any] = np.array(matrices)
+        # Rounded, so that matrices reached by another product still compare equal.
+        self._rounded = np.round(np.asarray(matrices, float), 9) + 0.0
+        self.matrices: NDArray[Any] = np.array(
+            self._rounded.astype(np.int64) if self.on_lattice else matrices
+        )
         self.matrices.setflags(write=False)
 
     @property
     def on_lattice(self) -> bool:
         """Whether every element maps the square grid to itself (C1 C2 C4 D1 D2 D4)."""
-        return bool(np.issubdtype(self.matrices.dtype, np.integer))
+        return bool((self._rounded == np.rint(self._rounded)).all())
 
     @cached_property
     def turns(self) -> bool:
@@ -44,9 +48,7 @@ class PointGroup(FiniteGroup):
         return bool((self.matrices[:, 0, 1] != 0).any())
 
     def _key(self) -> tuple[Any, ...]:
-        # Rounded, so that matrices reached by another product still compare equal.
-        rounded = np.round(self.matrices.astype(np.float64), 9) + 0.0
-        return (self.mul.shape, self.mul.tobytes(), rounded.tobytes())
+        return (self.mul.shape, self.mul.tobytes(), self._rounded.tobytes())
 
     def _restricted(self, members: Indices, name: str) -> FiniteGroup:
         names = tuple(self.names[i] for i in members)
@@ -83,8 +85,8 @@ def point_group(name: str) -> PointGroup:
     family, n = known[1], int(known[2])
     printed = _LATTICE_NAMES.get(known[0], known[0])
     if family == "C":
-        return PointGroup(tables.cyclic(n), _exact(rotations(n), n), printed, power_names(n))
-    return PointGroup(tables.dihedral(n), _exact(reflections(n), n), printed, dihedral_names(n))
+        return PointGroup(tables.cyclic(n), rotations(n), printed, power_names(n))
+    return PointGroup(tables.dihedral(n), reflections(n), printed, dihedral_names(n))
 
 
 def p1() -> PointGroup:
@@ -115,7 +117,3 @@ def pmm() -> PointGroup:
 def p4m() -> PointGroup:
     """D4: quarter turns and flips."""
     return point_group("D4")
-
-
-def _exact(matrices: NDArray[np.float64], n: int) -> NDArray[Any]:
-    return matrices.astype(np.int64) if n in (1, 2, 4) else matrices

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import relaxeq as rq
 from relaxeq import groups
+from relaxeq.errors import GroupError
 from relaxeq.groups import bridge
 
 NAMES = ["C1", "C2", "C3", "C4", "C6", "C8", "D1", "D2", "D3", "D4", "D6", "D8"]
@@ -44,3 +46,20 @@ def test_conventions():
         "C6",
         "p4",
     ]
+
+
+@pytest.mark.parametrize("n", [8, 12])
+def test_equal_point_groups_are_on_the_lattice_alike(n):
+    """Of C8's floats, those of the quarter turns are whole numbers."""
+    part = groups.point_group(f"C{n}").subgroup([n // 4]).group
+    assert part == groups.p4()
+    assert part.on_lattice
+    assert part.matrices.dtype == np.int64
+    assert not groups.point_group(f"C{n}").on_lattice
+    field, plain = (rq.Field(groups.PlanarGroup(g), 1, (4, 4)) for g in (part, groups.p4()))
+    x = plain.random(1)
+    assert field.act(field.group.element((1, 0), 1), x).equal(
+        plain.act(plain.group.element((1, 0), 1), x)
+    )
+    with pytest.raises(GroupError, match=r"size=\(8, 4\) of a field is not square"):
+        rq.Field(field.group, 1, (8, 4))
