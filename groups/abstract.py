@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relaxeq.errors import GroupError
+
 Floats = NDArray[np.float64]
 # Generator i is written i and its inverse −1 − i; a tuple c is exp(Σ c_i A_i) in the Lie algebra.
 Factor = int | tuple[float, ...]
+
+
+def check_kind(argument: str, given: object, kind: type, write: str) -> None:
+    """Raise GroupError, naming the argument, unless it is of this kind."""
+    if not isinstance(given, kind):
+        raise GroupError(f"{argument}: {given!r} is no {kind.__name__}. {write}")
 
 
 class Group(ABC):

@@ -9,10 +9,15 @@ import numpy as np
 
 from relaxeq.errors import GroupError
 from relaxeq.groups import tables
-from relaxeq.groups.abstract import Floats, Group
+from relaxeq.groups.abstract import Floats, Group, check_kind
 from relaxeq.groups.finite import FiniteGroup, Subgroup
 from relaxeq.groups.lie import MatrixLieGroup
-from relaxeq.groups.representation import TOLERANCE, Representation, explicit
+from relaxeq.groups.representation import (
+    TOLERANCE,
+    Representation,
+    check_representations,
+    explicit,
+)
 
 
 def representation(group: Group, images: Any, derivatives: Any = ()) -> Representation:
@@ -22,6 +27,7 @@ def representation(group: Group, images: Any, derivatives: Any = ()) -> Represen
     dρ(A_i) of `group.algebra`, shape (algebra, d, d). That they multiply like the group is checked;
     the error names the elements.
     """
+    check_kind("group", group, Group, "Write for example groups.cyclic(4).")
     given, slopes = _square_matrices("images", images), _square_matrices("derivatives", derivatives)
     if isinstance(group, FiniteGroup) and len(given) == group.order != group.generator_count:
         rho = representation(group, given[[g.index for g in group.generators]])
@@ -55,6 +61,7 @@ def permutation(group: FiniteGroup, images: Any) -> Representation:
 
 def quotient(group: FiniteGroup, part: FiniteGroup | Subgroup) -> Representation:
     """The permutation representation on the left cosets t K, in the order of `left_transversal`."""
+    check_kind("group", group, FiniteGroup, "Write for example groups.cyclic(4).")
     inside = group.as_subgroup(part)
     coset_of = np.empty(group.order, dtype=np.int64)
     for number, coset in enumerate(inside.left_cosets):
@@ -77,6 +84,8 @@ def induced(sigma: Representation, part: Subgroup) -> Representation:
 
     sigma: a representation of `part.group`; t runs over `part.left_transversal`.
     """
+    check_representations(sigma=sigma)
+    check_kind("part", part, Subgroup, "Write group.subgroup([...]), with elements of the whole.")
     if sigma.group != part.group:
         raise GroupError(
             f"sigma: {sigma.text} is of {sigma.group}, not of {part}. "
@@ -92,7 +101,8 @@ def induced(sigma: Representation, part: Subgroup) -> Representation:
 
 def change_of_basis(rho: Representation, basis: Any) -> Representation:
     """g ↦ Q ρ(g) Q⁻¹ with Q = `basis`, an invertible (d, d) matrix."""
-    q = np.asarray(basis, dtype=np.float64)
+    check_representations(rho=rho)
+    q = _floats(basis)
     if q.shape != (rho.dim, rho.dim) or not np.isfinite(q).all() or np.linalg.cond(q) > 1e12:
         raise GroupError(
             f"basis: shape {q.shape} is no invertible {rho.dim}×{rho.dim} matrix. "
@@ -132,16 +142,22 @@ def _induced_image(sigma: Representation, part: Subgroup, g: int) -> Floats:
 
 
 def _finite(rho: Representation) -> FiniteGroup:
+    check_representations(rho=rho)
     if not isinstance(rho.group, FiniteGroup):
         raise GroupError(f"rho: {rho.group} is no finite group; {rho.text} cannot be listed.")
     return rho.group
 
 
-def _square_matrices(name: str, given: Any) -> Floats:
+def _floats(given: Any) -> Floats:
+    """An array; where it is none, one that is too flat for matrices and not finite."""
     try:
-        stacked = np.asarray(given, dtype=np.float64)
+        return np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError):
-        stacked = np.full((1, 1), np.nan)
+        return np.full(1, np.nan)
+
+
+def _square_matrices(name: str, given: Any) -> Floats:
+    stacked = _floats(given)
     if not stacked.size:
         return np.zeros((0, stacked.shape[-1], stacked.shape[-1]))
     if stacked.ndim != 3 or stacked.shape[1] != stacked.shape[2] or not np.isfinite(stacked).all():

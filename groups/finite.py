@@ -154,16 +154,21 @@ class FiniteGroup(Group):
 
     def irrep(self, i: int) -> Representation:
         """`irreps[i]`."""
-        if not 0 <= i < len(self.irreps):
+        if not (isinstance(i, int | np.integer) and 0 <= i < len(self.irreps)):
             dims = [rho.dim for rho in self.irreps]
             raise GroupError(
-                f"i: {self} has no irrep({i}). It has {len(dims)}, of dimensions {dims}: "
+                f"i: {self} has no irrep({i!r}). It has {len(dims)}, of dimensions {dims}: "
                 f"write 0..{len(dims) - 1}."
             )
         return self.irreps[i]
 
     def subgroup(self, generators: "Iterable[Element | int]") -> "Subgroup":
         """The subgroup that these elements (or indices of elements) generate."""
+        if not isinstance(generators, Iterable):
+            raise GroupError(
+                f"generators: {generators!r} is no list of elements. "
+                f"Write group.subgroup([{generators!r}])."
+            )
         return Subgroup(self, tables.closure(self.mul, [self.index(g) for g in generators]))
 
     def subgroups(self, conjugacy: bool = False) -> "tuple[Subgroup, ...]":
@@ -202,7 +207,7 @@ class FiniteGroup(Group):
         """Whether `part` is a subgroup of this group, or fits into it as one."""
         if isinstance(part, Subgroup):
             return part.parent == self
-        return bool(self._places(part))
+        return isinstance(part, FiniteGroup) and bool(self._places(part))
 
     def index(self, g: Element | int) -> int:
         """The index of an element (or of an index, itself); an error if it is of another group."""

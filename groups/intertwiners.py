@@ -14,7 +14,7 @@ from relaxeq.groups.abstract import Floats
 from relaxeq.groups.canonical import canonical_order, canonical_rows, pivots
 from relaxeq.groups.constructions import change_of_basis, matrices
 from relaxeq.groups.finite import FiniteGroup
-from relaxeq.groups.representation import Representation
+from relaxeq.groups.representation import Representation, check_representations
 
 _log = logging.getLogger(__name__)
 _SLOW = 2.0  # seconds after which a user wants to know where they went
@@ -28,6 +28,7 @@ def equivariant_basis(rho_in: Representation, rho_out: Representation) -> Floats
     Cached on the values of its arguments, and read-only. What takes longer than two
     seconds is logged as a warning with its time. (Paper, Eq. 10: vec(W) = Σ_i B_i u_i + v.)
     """
+    check_representations(rho_in=rho_in, rho_out=rho_out)
     if rho_in.group != rho_out.group:
         raise GroupError(
             f"rho_out: it is of {rho_out.group}, and rho_in of {rho_in.group}. "

@@ -74,7 +74,15 @@ class MatrixLieGroup(Group):
 
     def exp(self, coefficients: Sequence[int | float]) -> "LieElement":
         """exp(Σ c_i A_i): for SO(2) an angle in radians, for SO(3) a rotation vector."""
-        c = tuple(float(x) for x in np.ravel(coefficients))
+        try:
+            c = tuple(np.asarray(coefficients, dtype=np.float64).ravel().tolist())
+        except (TypeError, ValueError):
+            c = (np.nan,)
+        if not np.isfinite(c).all():
+            raise GroupError(
+                f"coefficients: {coefficients!r} are no finite numbers. "
+                "Write one for each of group.algebra: group.exp([0.5])."
+            )
         if len(c) != self.algebra_count:
             raise GroupError(
                 f"coefficients: {len(c)} numbers for {self.algebra_count} generators of {self}. "
@@ -107,12 +115,17 @@ class MatrixLieGroup(Group):
 
     def irrep(self, *label: int) -> Representation:
         """An irrep by escnn's label: (k) for SO(2), SO(3); (j, k) for O(2), O(3)."""
+        if not all(isinstance(k, int | np.integer) for k in label):
+            raise GroupError(
+                f"irrep: {label!r} are no whole numbers. "
+                "Write irrep(1) of SO2 and SO3, irrep(0, 1) of O2 and O3."
+            )
         if self not in _COMPACT:
             raise GroupError(
                 f"irrep: irreps are known for SO2, O2, SO3 and O3, not for {self}. "
                 "Use group.natural, its tensor products and duals, or groups.representation."
             )
-        return _irrep(self, label)
+        return _irrep(self, tuple(map(int, label)))
 
     def irreps(self) -> Iterator[Representation]:
         """All irreps without end, by ascending degree; none where they are not known."""
@@ -162,8 +175,9 @@ class LieElement:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LieElement):
             return NotImplemented
-        close = np.allclose(self.matrix, other.matrix, rtol=0, atol=TOLERANCE)
-        return self.group == other.group and close
+        return self.group == other.group and bool(
+            np.allclose(self.matrix, other.matrix, rtol=0, atol=TOLERANCE)
+        )
 
     def __hash__(self) -> int:
         return hash(self.group)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxeq.errors import GroupError
+from relaxeq.groups.abstract import check_kind
 from relaxeq.groups.finite import Element
 from relaxeq.groups.point import PointGroup, p1, point_group
 
@@ -17,9 +18,16 @@ Size = tuple[int, int]
 @final
 @dataclass(frozen=True, eq=True, repr=False)
 class PlanarGroup:
-    """Z2 ⋊ H with H a point group. `str` prints "Z2 ⋊ p4", and `planar` reads it back."""
+    """Z2 ⋊ H with H a point group. `str` prints "Z2 ⋊ p4".
+
+    `planar` reads that back, but not the name of a subgroup, as in "Z2 ⋊ p4m{e, rs}".
+    """
 
     point_group: PointGroup
+
+    def __post_init__(self) -> None:
+        write = "Write groups.p4(), groups.p4m() or groups.point_group('C4')."
+        check_kind("point group", self.point_group, PointGroup, write)
 
     @property
     def exact(self) -> bool:
@@ -130,11 +138,6 @@ def semidirect(translations: PlanarGroup, point: PointGroup) -> PlanarGroup:
             f"translations: {translations!r} is not Z2. "
             "Write groups.semidirect(groups.Z2(), groups.p4())."
         )
-    if not isinstance(point, PointGroup):
-        raise GroupError(
-            f"point: {point!r} does not act on the plane. Give a point group: groups.p4(), "
-            "groups.p4m(), or groups.point_group('C4')."
-        )
     return PlanarGroup(point)
 
 
@@ -164,11 +167,12 @@ def check_size(size: Any) -> Size:
 
 def _checked_shift(shift: Any, whole: bool) -> Shift:
     try:
-        dy, dx = (float(s) for s in shift)
+        pair = np.asarray(shift)
     except (TypeError, ValueError):
-        raise GroupError(
-            f"shift: {shift!r} is not a pair of numbers. Write shift=(dy, dx)."
-        ) from None
+        pair = np.zeros(0)
+    if pair.shape != (2,) or pair.dtype.kind not in "iuf" or not np.isfinite(pair).all():
+        raise GroupError(f"shift: {shift!r} is not a pair of numbers. Write shift=(dy, dx).")
+    dy, dx = map(float, pair)
     if not whole:
         # Sums of cosines: rounding lets equal elements compare equal.
         return round(dy, 9) + 0.0, round(dx, 9) + 0.0

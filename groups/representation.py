@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import block_diag, expm
 
 from relaxeq.errors import GroupError
-from relaxeq.groups.abstract import Floats, Group
+from relaxeq.groups.abstract import Floats, Group, check_kind
 
 TOLERANCE = 1e-9
 
@@ -138,6 +138,12 @@ class Representation:
 
     def __repr__(self) -> str:
         return f"<{self.group}: {self.text}, dim {self.dim}>"
+
+
+def check_representations(**given: object) -> None:
+    """Raise GroupError, naming the argument, unless all are representations."""
+    for argument, rho in given.items():
+        check_kind(argument, rho, Representation, "Write for example group.regular.")
 
 
 def explicit(group: Group, images: Floats, derivatives: Floats) -> Representation:

@@ -11,6 +11,7 @@ from scipy.linalg import block_diag
 
 from relaxeq.errors import GroupError
 from relaxeq.groups import tables
+from relaxeq.groups.abstract import check_kind
 from relaxeq.groups.finite import Element, FiniteGroup, Subgroup
 from relaxeq.groups.generated import from_matrices, permutation_group
 from relaxeq.groups.table_group import TableGroup
@@ -69,6 +70,8 @@ def direct_product(*factors: FiniteGroup) -> FiniteGroup:
     """G1 × G2 × …: element i·|G2| + j is the pair (i, j); `natural` is the direct sum."""
     if not factors:
         raise GroupError("factors: none given. Write groups.direct_product(groups.cyclic(2), ...).")
+    for factor in factors:
+        check_kind("factors", factor, FiniteGroup, "Write for example groups.cyclic(2).")
     product = factors[0]
     for factor in factors[1:]:
         product = _pair(product, factor)
@@ -77,6 +80,7 @@ def direct_product(*factors: FiniteGroup) -> FiniteGroup:
 
 def subgroup(group: FiniteGroup, generators: Iterable[Element | int]) -> Subgroup:
     """The subgroup of `group` that these elements (or indices of elements) generate."""
+    check_kind("group", group, FiniteGroup, "Write for example groups.dihedral(4).")
     return group.subgroup(generators)
 
 

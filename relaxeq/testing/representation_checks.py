@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relaxeq.groups import FiniteGroup, LieElement, MatrixLieGroup, Representation, parse
+from relaxeq.groups.representation import check_representations
 from relaxeq.testing.checks import TOLERANCE, CheckError
 
 SMALL = 30
@@ -22,6 +23,7 @@ def check_representation(rho: Representation) -> None:
     above 30 elements). Lie groups: ρ is the same for different words of one element, g exp(X) g⁻¹
     and exp(g X g⁻¹), at random g.
     """
+    check_representations(rho=rho)
     again = pickle.loads(pickle.dumps(rho))
     for what, copy in (
         ("a pickled copy", again),

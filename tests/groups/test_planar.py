@@ -102,10 +102,6 @@ def test_names():
         (lambda: unwrap(groups.planar)(4), "4 is not text"),
         (lambda: groups.point_group("C0"), "'C0' is no point group. Write 'C4'"),
         (lambda: unwrap(groups.semidirect)(groups.p4(), groups.p4()), "translations: p4 is not Z2"),
-        (
-            lambda: unwrap(groups.semidirect)(groups.Z2(), groups.cyclic(4)),
-            "C4 does not act on the plane",
-        ),
         (lambda: groups.planar("p4").element(shift=(0.5, 0)), "not in whole pixels"),
         (lambda: unwrap(type(Z2).element)(Z2, shift=3), "not a pair of numbers"),
         (lambda: groups.planar("p4").element(point=4), "4 is not an element of p4"),

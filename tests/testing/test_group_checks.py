@@ -47,6 +47,12 @@ def test_planar_groups_pass(name: str, size: tuple[int, int]) -> None:
     check_group(groups.planar(name), size)
 
 
+def test_planar_groups_of_subgroups_pass() -> None:
+    """Nothing reads their names, which list elements."""
+    for part in groups.p4m().subgroups():
+        check_group(groups.semidirect(groups.Z2(), part.group))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("make", [groups.SO2, groups.O2, groups.SO3, groups.O3])
 def test_lie_groups_pass(make: "type[groups.MatrixLieGroup]") -> None:
     group = make()
