@@ -1,8 +1,10 @@
-"""What a tensor of features must be, on a grid or without one."""
+"""What a tensor of features must be, on a grid or without one, and random ones."""
 
+import torch
 from torch import Tensor
 
-from relaxeq.errors import ShapeError
+from relaxeq.errors import ShapeError, SpecError
+from relaxeq.fields.counts import is_count
 
 
 def check_features(x: object, shape: tuple[int, ...], field: object, name: str = "x") -> None:
@@ -13,3 +15,27 @@ def check_features(x: object, shape: tuple[int, ...], field: object, name: str =
         raise ShapeError(f"{name} must have shape (batch, {wanted}) for {field}, got {given}.")
     if not x.is_floating_point():
         raise ShapeError(f"{name} must be a floating tensor, got {x.dtype}: write x.float().")
+
+
+def drawn_features(
+    batch: int,
+    shape: tuple[int, ...],
+    generator: torch.Generator | None,
+    dtype: torch.dtype | None,
+) -> Tensor:
+    """Standard normal features of shape (batch, *shape)."""
+    if not (is_count(batch) or (isinstance(batch, int) and batch == 0)):
+        raise SpecError(f"batch={batch!r} must be a number of data, such as 2.")
+    check_generator(generator)
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise SpecError(f"dtype={dtype!r} must be a floating one, such as torch.float64.")
+    return torch.randn(batch, *shape, generator=generator, dtype=dtype)
+
+
+def check_generator(generator: object) -> None:
+    """Raise SpecError unless this is a generator of torch, or None for torch's own."""
+    if not (generator is None or isinstance(generator, torch.Generator)):
+        raise SpecError(
+            f"generator={generator!r} must be a torch.Generator: write "
+            "torch.Generator().manual_seed(0)."
+        )

@@ -1,7 +1,6 @@
 """Fields: what a feature tensor is, and how its group acts on it."""
 
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import final
 
 import numpy as np
@@ -10,7 +9,8 @@ from torch import Tensor
 
 from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields.action import move_pixels
-from relaxeq.fields.features import check_features
+from relaxeq.fields.counts import is_count
+from relaxeq.fields.features import check_features, drawn_features
 from relaxeq.groups import PlanarElement, PlanarGroup
 
 REPRESENTATIONS = ("regular", "trivial")
@@ -39,7 +39,7 @@ class Field:
             )
         if self.rep not in REPRESENTATIONS:
             raise SpecError(f"rep={self.rep!r} of a field is not one of {REPRESENTATIONS}.")
-        if not _is_count(self.channels):
+        if not is_count(self.channels):
             raise SpecError(f"channels={self.channels!r} of a field must be a positive integer.")
         object.__setattr__(self, "channels", int(self.channels))
         object.__setattr__(self, "size", _grid(self.size))
@@ -80,7 +80,7 @@ class Field:
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Standard normal features of shape (batch, *shape)."""
-        return torch.randn(batch, *self.shape, generator=generator, dtype=dtype)
+        return drawn_features(batch, self.shape, generator, dtype)
 
     def act(self, element: PlanarElement, x: Tensor) -> Tensor:
         """a·x, the exact action on (batch, *shape): pixels move, orientations permute."""
@@ -113,12 +113,7 @@ class Field:
 
 
 def _grid(size: object) -> tuple[int, int]:
-    valid = isinstance(size, tuple | list) and len(size) == 2 and all(_is_count(n) for n in size)
+    valid = isinstance(size, tuple | list) and len(size) == 2 and all(is_count(n) for n in size)
     if not valid:
         raise SpecError(f"size={size!r} must be two positive integers, such as (32, 32).")
     return tuple(map(int, size))  # type: ignore[call-overload]
-
-
-def _is_count(value: object) -> bool:
-    """Whether this is a whole number from 1, of Python or NumPy."""
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0

@@ -79,6 +79,11 @@ class GridLayer(nn.Module, ABC):
 def as_field(name: str, given: Field | FieldType, size: tuple[int, int] | None) -> Field:
     """A Field, from a Field or from an escnn field type on a grid of this size."""
     if isinstance(given, Field):
+        if size is not None and size != given.size:
+            raise SpecError(
+                f"size={size}, but {name} is a Field of size {given.size}: leave size out, or give "
+                "escnn field types, which have no grid of their own."
+            )
         return given
     if not isinstance(given, FieldType):
         raise SpecError(f"{name}={given!r} must be a relaxeq.Field, or an escnn FieldType.")

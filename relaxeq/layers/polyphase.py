@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from relaxeq.errors import ShapeError
 from relaxeq.shapes import Image
 from relaxeq.sites import has_channels_last
 
@@ -15,6 +16,7 @@ def polyphase(x: Image) -> Tensor:
     says; quarter turns and flips carry over exactly. Equal maxima (the one place where a choice can
     break strictness) go to the first phase in row-major order.
     """
+    _check(x)
     height, width = x.shape[2] // 2, x.shape[3] // 2
     peaks = x.detach().abs().amax(1)  # channels first: the long axis, in the order of memory
     norms = peaks.view(-1, height, 2, width, 2).amax((1, 3)).flatten(1)
@@ -23,6 +25,16 @@ def polyphase(x: Image) -> Tensor:
     columns = 2 * torch.arange(width, device=x.device) + chosen % 2
     places = (rows[:, :, None] * x.shape[3] + columns[:, None]).flatten(1)
     return _pixels(x, places).view(*x.shape[:2], height, width)
+
+
+def _check(x: object) -> None:
+    if not isinstance(x, Tensor) or x.ndim != 4:
+        given = tuple(x.shape) if isinstance(x, Tensor) else repr(x)
+        raise ShapeError(f"x must have shape (batch, channels, H, W), got {given}.")
+    if x.shape[2] % 2 or x.shape[3] % 2:
+        raise ShapeError(
+            f"x has the odd grid {tuple(x.shape[2:])}, which no phase halves: pad to an even size."
+        )
 
 
 def _pixels(x: Image, places: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.fields import Field
+from relaxeq.fields.counts import is_count
 from relaxeq.groups import FiniteGroup, Subgroup
 from relaxeq.layers.grid import FieldType, GridLayer, as_field
 from relaxeq.layers.learnable import LearnableSymmetry
@@ -51,8 +52,8 @@ class RelaxedLayer(LearnableSymmetry, GridLayer):
         _check_grids(source, target, kernel_size, stride)
         super().__init__(source, target)
         self.spec = _spec(source, spec, groups)
-        self.stride, self.filters, self.prior = stride, filters, prior
-        frame = Frame(source, target, kernel_size, filters, prior=prior)
+        self.stride, self.filters, self.prior = int(stride), filters, prior
+        frame = Frame(source, target, int(kernel_size), filters, prior=prior)
         self.paths: PathSum = PathSum(build_paths(frame, self.spec))
         self.bias = Bias(target) if bias else None
         self.reset_parameters()
@@ -103,10 +104,11 @@ def _spec(source: Field, spec: str | None, groups: Iterable[object] | None) -> s
 def _fields(
     source: Field | FieldType, target: Field | FieldType, size: tuple[int, int] | None, stride: int
 ) -> tuple[Field, Field]:
-    if stride not in (1, 2):
+    if not is_count(stride) or stride not in (1, 2):
         raise SpecError(f"stride={stride!r} must be 1 or 2; stack layers to subsample more.")
     into = as_field("source", source, size)
-    return into, as_field("target", target, (into.size[0] // stride, into.size[1] // stride))
+    coarse = (into.size[0] // stride, into.size[1] // stride)
+    return into, target if isinstance(target, Field) else as_field("target", target, coarse)
 
 
 def _check_grids(source: Field, target: Field, kernel_size: int, stride: int) -> None:
@@ -114,7 +116,7 @@ def _check_grids(source: Field, target: Field, kernel_size: int, stride: int) ->
         raise SpecError(
             f"source has {source.group}, target has {target.group}: a layer needs one group."
         )
-    if not isinstance(kernel_size, int) or kernel_size < 1 or kernel_size % 2 == 0:
+    if not is_count(kernel_size) or kernel_size % 2 == 0:
         raise SpecError(f"kernel_size={kernel_size!r} must be a positive odd integer, such as 3.")
     if any(n % stride for n in source.size):
         raise SpecError(

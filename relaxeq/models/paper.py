@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
+from relaxeq.fields.counts import is_count
 from relaxeq.groups import Z2, PlanarGroup
 from relaxeq.layers import Lift, OrientationPool, RelaxedLayer
 from relaxeq.paths import Sparse
@@ -41,6 +42,7 @@ class PaperNet(nn.Module):
     ) -> None:
         super().__init__()
         _check(in_channels, classes, alpha, size)
+        classes, alpha = int(classes), int(alpha)
         planar = Z2() if group is None else group
         field = Field(planar, in_channels, size)
         self.image = Field(planar, in_channels, size, rep="trivial")
@@ -75,10 +77,10 @@ class PaperNet(nn.Module):
 
 def _check(in_channels: int, classes: int, alpha: int, size: tuple[int, int]) -> None:
     for name, value in (("in_channels", in_channels), ("classes", classes), ("alpha", alpha)):
-        if not isinstance(value, int) or value < 1:
+        if not is_count(value):
             raise SpecError(f"{name}={value!r} must be a positive integer.")
     pair = tuple(size) if isinstance(size, tuple | list) else size
-    if pair not in ((8, 8), (16, 16), (32, 32)):
+    if not isinstance(pair, tuple) or pair not in ((8, 8), (16, 16), (32, 32)):
         raise SpecError(
             f"size={size!r} of PaperNet must be (8, 8), (16, 16) or (32, 32), which its strides "
             "halve to 1×1: pad or resize the images, or stack RelaxedLayer yourself."

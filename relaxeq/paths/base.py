@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.errors import ShapeError, SpecError
+from relaxeq.fields.features import check_generator
 from relaxeq.shapes import Matrix
 from relaxeq.sites import Site, is_deterministic
 
@@ -42,8 +43,18 @@ class GaussianModule(nn.Module):
                 f"prior_variance={value} of path {self.label!r} must be finite and not negative; "
                 "0 switches the path off."
             )
+        if variance > 0 and math.isinf(1.0 / variance):
+            raise SpecError(
+                f"prior_variance={value} of path {self.label!r} has no finite precision 1/σ²: "
+                "write 0, which switches the path off."
+            )
         self._prior_variance = variance
         self._off = variance == 0.0
+
+    @property
+    def off(self) -> bool:
+        """Whether σ² = 0 leaves no value but 0."""
+        return self._off
 
     @property
     def prior_precision(self) -> float:
@@ -57,6 +68,7 @@ class GaussianModule(nn.Module):
 
     def sample_prior_(self, generator: torch.Generator | None = None) -> None:
         """Draw θ ~ N(0, σ² I) in place; σ² = 0 gives exactly 0. Children draw from their priors."""
+        check_generator(generator)
         for parameter in self._under_prior():
             draw_normal(parameter, math.sqrt(self._prior_variance), generator)
         for child in self.children():
@@ -72,7 +84,14 @@ class GaussianModule(nn.Module):
         return torch.tensor(self._prior_variance, dtype=torch.float64)
 
     def set_extra_state(self, state: Tensor) -> None:
-        self.prior_variance = float(state)
+        try:
+            variance = float(state)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise SpecError(
+                f"state_dict holds {state!r} as σ² of {self.label!r}: it must be one number, as "
+                "state_dict() of such a layer gives."
+            ) from error
+        self.prior_variance = variance
 
 
 class Path(GaussianModule, ABC):
@@ -99,7 +118,7 @@ class Path(GaussianModule, ABC):
     @property
     def off(self) -> bool:
         """Whether a prior variance of 0 leaves no map but 0: σ², or that of `amplitudes`."""
-        return (self.amplitudes or self)._off
+        return self._off if self.amplitudes is None else self.amplitudes.off
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

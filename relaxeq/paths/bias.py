@@ -14,8 +14,8 @@ from relaxeq.sites import Site, bias_site, tap
 class Bias(GaussianModule):
     """x ↦ x + b, b of shape (C',), constant over positions and orientations: it breaks no symmetry.
 
-    Its prior is its own. Its curvature block is exact: gradients are summed over positions before
-    the outer product.
+    Its prior is its own; with σ² = 0 it is off. Its curvature block is exact: gradients are summed
+    over positions before the outer product.
     """
 
     def __init__(self, target: Field) -> None:
@@ -24,6 +24,8 @@ class Bias(GaussianModule):
         self.value = nn.Parameter(torch.zeros(target.channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.off:
+            return x
         y = x + self.value.repeat_interleave(self.orientations)[:, None, None]
         return tap(self, "value", x, y)
 

@@ -18,7 +18,7 @@ from relaxeq.sites import Explicit, Ones, Site, tap
 class InvariantBias(GaussianModule):
     """x[c, i] ↦ x[c, i] + Σ_m b[c, m] v_m[i], v an orthonormal basis of {v: ρ(g) v = v}.
 
-    b of shape (C, M) has a prior of its own. It breaks no symmetry.
+    b of shape (C, M) has a prior of its own; with σ² = 0 it is off. It breaks no symmetry.
     """
 
     def __init__(self, target: Vectors) -> None:
@@ -32,6 +32,8 @@ class InvariantBias(GaussianModule):
         self.value = nn.Parameter(torch.zeros(target.channels, len(invariant)))
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.off:
+            return x
         return tap(self, "value", x, x + (self.value @ self.basis.tensor).flatten())
 
     def sites(self) -> dict[str, Site]:

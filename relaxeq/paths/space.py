@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from relaxeq.errors import GroupError, SpecError
-from relaxeq.fields.features import check_features
+from relaxeq.fields.counts import is_count
+from relaxeq.fields.features import check_features, drawn_features
 from relaxeq.groups import Representation
 
 
@@ -41,8 +42,9 @@ class Vectors:
                 f"rho={self.rho!r} is no representation: write group.regular, or a sum such as "
                 "group.regular + 2 * group.trivial."
             )
-        if not isinstance(self.channels, int) or self.channels < 1:
+        if not is_count(self.channels):
             raise SpecError(f"channels={self.channels!r} must be a positive integer.")
+        object.__setattr__(self, "channels", int(self.channels))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -66,7 +68,7 @@ class Vectors:
         dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Standard normal vectors of shape (batch, channels·ρ.dim)."""
-        return torch.randn(batch, self.dim, generator=generator, dtype=dtype)
+        return drawn_features(batch, self.shape, generator, dtype)
 
     def act(self, element: Any, x: Tensor) -> Tensor:
         """g·x, with ρ(g) on every channel."""

@@ -14,7 +14,7 @@ from relaxeq.paths.separable import depthwise_separable_conv, separable_conv
 from relaxeq.paths.sparse.conv import SparseConv
 from relaxeq.paths.sparse.fc import SparseFC
 from relaxeq.paths.sparse.position import PositionConv
-from relaxeq.paths.stages.lattice import keeps_the_grid
+from relaxeq.paths.stages.lattice import keeps_the_lattice
 from relaxeq.paths.steer import SteerConv
 
 
@@ -82,7 +82,7 @@ PATHS: dict[str, Callable[[Frame, str], Path]] = {
 GRID = Notation(
     PATHS,
     symmetric=("GCONV", "S-GCONV", "STEER"),
-    of_subgroup=lambda part: "GCONV" if keeps_the_grid(part) else "STEER",
+    of_subgroup=lambda part: "GCONV" if keeps_the_lattice(part) else "STEER",
     free="CONV",
     example="F-FC+CONV",
 )

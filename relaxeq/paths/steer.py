@@ -14,7 +14,7 @@ from relaxeq.groups.abstract import Floats
 from relaxeq.paths.escnn_bridge import steerable_basis
 from relaxeq.paths.exact import Exact
 from relaxeq.paths.filter_path import FilterPath
-from relaxeq.paths.stages.lattice import Index, keeps_the_grid, moved_taps, orientation_rows
+from relaxeq.paths.stages.lattice import Index, keeps_the_lattice, moved_taps, orientation_rows
 from relaxeq.paths.stages.orbit import SheetRows
 from relaxeq.paths.stages.stage import DenseStage
 from relaxeq.shapes import Expanded, Gram
@@ -132,7 +132,7 @@ def symmetrised(basis: Floats, part: Subgroup, kernel_size: int) -> Floats:
     own = part.group
     assert isinstance(own, PointGroup)
     sizes, flat = basis.shape, basis.reshape(*basis.shape[:2], -1)
-    kept = [h for h in range(own.order) if keeps_the_grid(own.subgroup([h]))]
+    kept = [h for h in range(own.order) if keeps_the_lattice(own.subgroup([h]))]
     total = np.zeros_like(flat)
     for h in kept:
         turned = flat[:, :, moved_taps(own, h, sizes[2], kernel_size)]

@@ -1,12 +1,14 @@
 """Is a module equivariant, and if not, which part of it is not?"""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from relaxeq.errors import EquivarianceError, NumericsError, ShapeError, SpecError
+from relaxeq.errors import EquivarianceError, GroupError, NumericsError, ShapeError, SpecError
 from relaxeq.fields import Field
 from relaxeq.paths import Vectors
 from relaxeq.testing.actions import AnyElement, action_of
@@ -21,21 +23,22 @@ COARSE = 3e-2  # float16 and bfloat16
 
 
 def equivariance_error(
-    module: nn.Module,
+    module: nn.Module | Callable[[Tensor], Tensor],
     field_in: Field | Vectors | Any,
     field_out: Field | Vectors | Any = None,
     group: AnyGroup | None = None,
-    elements: Sequence[AnyElement] | None = None,
+    elements: Sequence[AnyElement] | AnyElement | None = None,
     tolerance: float | None = None,
     x: Tensor | None = None,
 ) -> EquivarianceReport:
     """How far `module` is from f(a·x) = a·f(x): per element a, and per submodule if it is too far.
 
+    module: a module, or a plain function of x.
     field_in, field_out: what enters and leaves: a Field, `Vectors`, or an escnn FieldType (give
     `x` and `group` then). field_out=None means that outputs must not change, as logits.
     group: the group, or a subgroup of the fields' one, to test; the fields' group if left out.
-    elements: the elements to test; if left out, generators of the group (shifts of the torus among
-    them), and every element of the point group composed with a shift.
+    elements: the elements to test, or one; if left out, generators of the group (shifts of the
+    torus among them), and every element of the point group composed with a shift.
     tolerance: largest relative error allowed; 1e-4 in float32, 1e-10 in float64 if left out.
     x: features to test on; four standard normal data from seed 0 if left out, in the dtype and on
     the device of the module's parameters.
@@ -55,11 +58,11 @@ def equivariance_error(
 
 
 def assert_equivariant(
-    module: nn.Module,
+    module: nn.Module | Callable[[Tensor], Tensor],
     field_in: Field | Vectors | Any,
     field_out: Field | Vectors | Any = None,
     group: AnyGroup | None = None,
-    elements: Sequence[AnyElement] | None = None,
+    elements: Sequence[AnyElement] | AnyElement | None = None,
     tolerance: float | None = None,
     x: Tensor | None = None,
 ) -> None:
@@ -86,27 +89,28 @@ def inspected(probe: Probe, report: EquivarianceReport) -> EquivarianceReport:
 
 
 def probed(
-    module: nn.Module,
+    module: nn.Module | Callable[[Tensor], Tensor],
     field_in: Any,
     field_out: Any,
     group: AnyGroup | None,
-    elements: Sequence[AnyElement] | None,
+    elements: Sequence[AnyElement] | AnyElement | None,
     x: Tensor | None,
 ) -> Probe:
     """The module with the features and elements to test it on, after a first look at its output."""
     entering, leaving = action_of(field_in), action_of(field_out)
-    features = _features(module, field_in, x)
-    chosen = tuple(elements) if elements else probing_elements(_group(field_in, group), features)
-    run = _runner(module)
+    network = _as_module(module)
+    features = _features(network, field_in, x)
+    chosen = _chosen(elements) or probing_elements(_group(field_in, group), features)
+    run = _runner(network)
     before = _checked_output(run, features, field_out)
-    return Probe(module, run, features, before, chosen, (entering, leaving))
+    return Probe(network, run, features, before, chosen, (entering, leaving))
 
 
 @torch.no_grad()
 def measured(probe: Probe, tolerance: float | None) -> EquivarianceReport:
     """The errors of the whole module, element by element; no submodules."""
-    if tolerance is not None and not tolerance >= 0:
-        raise SpecError(f"tolerance={tolerance} must be a relative error such as 1e-10.")
+    if tolerance is not None and not (isinstance(tolerance, Real) and 0 <= tolerance < math.inf):
+        raise SpecError(f"tolerance={tolerance!r} must be a relative error such as 1e-10.")
     entering, leaving = probe.known
     scale = scale_between(probe.x, probe.before)
     errors = []
@@ -116,6 +120,31 @@ def measured(probe: Probe, tolerance: float | None) -> EquivarianceReport:
         errors.append(ElementError(element, error))
     allowed = TOLERANCES.get(probe.before.dtype, COARSE) if tolerance is None else tolerance
     return EquivarianceReport(type(probe.network).__name__, allowed, tuple(errors))
+
+
+def _as_module(module: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:
+    """The module, or one by the name of a plain function that calls it."""
+    if isinstance(module, nn.Module):
+        return module
+    if not callable(module):
+        raise SpecError(f"module={module!r} must be a torch.nn.Module, or a function of x.")
+    name = getattr(module, "__name__", type(module).__name__)
+    made: nn.Module = type(name, (nn.Module,), {"forward": staticmethod(module)})()
+    return made
+
+
+def _chosen(elements: Sequence[AnyElement] | AnyElement | None) -> tuple[AnyElement, ...]:
+    if elements is None:
+        return ()
+    given = elements if isinstance(elements, Iterable) else (elements,)
+    chosen = tuple(given)
+    for element in chosen:
+        if not isinstance(element, AnyElement):
+            raise GroupError(
+                f"elements={elements!r}: {element!r} is no element of a group: write "
+                "group.element(shift=(0, 1)), or group.elements[1] of a finite group."
+            )
+    return chosen
 
 
 def _runner(module: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -163,6 +192,8 @@ def _features(module: nn.Module, field_in: Any, x: Tensor | None) -> Tensor:
     if x is not None:
         if isinstance(field_in, Field | Vectors):
             field_in.check(x)
+        if not (isinstance(x, Tensor) and x.ndim and len(x)):
+            raise ShapeError(f"x={x!r} holds no data to test on: give one datum or more.")
         return x.detach()
     if not isinstance(field_in, Field | Vectors):
         raise SpecError(f"x is missing: field_in={field_in!r} does not say the size of the grid.")

@@ -42,6 +42,7 @@ def check_path(
     it has them. Small paths only: up to 2,000 weights and entries of input and output.
     """
     work = copy.deepcopy(_small(path)).double()
+    _check_fields(work, source, target)
     (work.amplitudes or work).prior_variance = 1.0
     draw_weights(work, 1)
     generator = torch.Generator().manual_seed(0)
@@ -87,6 +88,18 @@ def _small(path: nn.Module) -> Path:
             f"{sizes[2]}; dense matrices are formed, so give one of at most {LIMIT} each."
         )
     return path
+
+
+def _check_fields(
+    path: Path, source: Field | Vectors | None, target: Field | Vectors | None
+) -> None:
+    places = {"source": (source, path.in_shape), "target": (target, path.out_shape)}
+    for name, (field, shape) in places.items():
+        if field is not None and field.shape != shape:
+            raise SpecError(
+                f"{name}={field} has features of shape {field.shape}, and the {name} of "
+                f"{path.label!r} has {shape}: write the field between which the path itself maps."
+            )
 
 
 def _check_shape(path: Path, x: Tensor) -> None:

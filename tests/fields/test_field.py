@@ -9,6 +9,7 @@ import torch
 
 from relaxeq import Field, groups
 from relaxeq.errors import GroupError, RelaxeqError, ShapeError, SpecError
+from relaxeq.paths import Vectors
 
 Z2, P4, P4M = (groups.planar(name) for name in ("Z2", "p4", "p4m"))
 HEX = groups.planar("p6")
@@ -115,3 +116,22 @@ def test_bad_actions(name):
         field.act(element, x)
     assert issubclass(error, RelaxeqError)
     assert issubclass(error, ValueError)
+
+
+DRAWS = {
+    "negative": ((-1,), "batch=-1 must be a number of data"),
+    "half": ((2.5,), "batch=2.5 must be"),
+    "seed": ((2, 0), r"generator=0 must be a torch.Generator: write torch.Generator\(\)"),
+    "integers": ((2, None, torch.int64), "dtype=torch.int64 must be a floating one"),
+}
+
+
+@pytest.mark.parametrize("space", [HIDDEN, Vectors(groups.symmetric(3).regular, 2)], ids=str)
+@pytest.mark.parametrize("name", DRAWS)
+@pytest.mark.usefixtures("unchecked")
+def test_bad_draws(name, space):
+    arguments, message = DRAWS[name]
+    with pytest.raises(SpecError, match=message):
+        space.random(*arguments)
+    assert space.random(0).shape == (0, *space.shape)
+    assert space.random(np.int64(2)).shape == (2, *space.shape)

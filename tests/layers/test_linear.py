@@ -294,6 +294,23 @@ def test_one_number_of_channels():
         rq.RelaxedLinear(S3.regular, S3.regular, 2)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_channels_of_numpy():
+    layer = rq.RelaxedLinear(S3.regular, S3.regular, (np.int64(2), 1))
+    assert repr(layer) == repr(rq.RelaxedLinear(S3.regular, S3.regular, (2, 1)))
+    with pytest.raises(SpecError, match="channels=True must be a positive integer"):
+        rq.RelaxedLinear(S3.regular, S3.regular, (True, 1))
+
+
+def test_a_bias_that_is_off_adds_nothing():
+    layer = rq.RelaxedLinear(S3.regular, S3.regular, (2, 1), bias=True)
+    torch.nn.init.ones_(layer.bias.value)
+    x = layer.source.random(2)
+    assert not torch.allclose(layer(x), x @ layer.matrix().mT)
+    layer.bias.prior_variance = 0.0
+    torch.testing.assert_close(layer(x), x @ layer.matrix().mT)
+
+
 def test_wrong_input():
     layer = rq.RelaxedLinear(S3.regular, S3.regular, (2, 2))
     with pytest.raises(ShapeError, match=r"x must have shape \(batch, 12\)"):

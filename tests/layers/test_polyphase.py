@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from relaxeq import Field, groups
+from relaxeq.errors import ShapeError
 from relaxeq.layers import polyphase
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -108,3 +109,17 @@ def test_dtype_follows(dtype):
     x = torch.randn(2, 3, 4, 4).to(dtype)
     assert polyphase(x).dtype == dtype
     assert np.array_equal(polyphase(x).float(), polyphase(x.float()))
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (torch.zeros(1, 2, 5, 4), r"odd grid \(5, 4\), which no phase halves: pad"),
+        (torch.zeros(2, 4, 4), r"x must have shape \(batch, channels, H, W\), got \(2, 4, 4\)"),
+        (None, "x must have shape .* got None"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_bad_inputs(x, message):
+    with pytest.raises(ShapeError, match=message):
+        polyphase(x)

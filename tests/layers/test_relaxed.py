@@ -2,12 +2,13 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from relaxeq import Field, RelaxedLayer, groups
-from relaxeq.errors import RelaxeqError, ShapeError, SpecError
+from relaxeq.errors import GroupError, RelaxeqError, ShapeError, SpecError
 from relaxeq.layers import polyphase
 
 Z2, P4 = groups.planar("Z2"), groups.planar("p4")
@@ -187,6 +188,12 @@ REFUSED = {
     "stride 0": (build(stride=0), "stride=0 must be 1 or 2"),
     "even kernel": (build(kernel_size=2), "kernel_size=2 must be a positive odd integer"),
     "negative kernel": (build(kernel_size=-1), "kernel_size=-1"),
+    "true kernel": (build(kernel_size=True), "kernel_size=True must be"),
+    "true stride": (build(stride=True), "stride=True must be 1 or 2"),
+    "two strides": (build(stride=np.array([1, 2])), r"stride=array\(\[1, 2\]\) must be 1 or 2"),
+    "size beside fields": (
+        lambda: RelaxedLayer(IMAGE, IMAGE, size=(8, 8)),
+        r"size=\(8, 8\), but source is a Field of size \(4, 4\): leave size out"),
     "half a kernel": (build(kernel_size=1.5), "kernel_size=1.5"),
     "kernel that wraps twice": (
         build(size=(2, 4), kernel_size=7), r"kernel_size=7 reaches 3 pixels.*\(2, 4\)"),
@@ -230,3 +237,56 @@ def test_bad_inputs(name):
     with pytest.raises(ShapeError, match=message):
         NET(x)
     assert issubclass(ShapeError, RelaxeqError)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_numpy_are_taken():
+    coarse = IMAGE.resized((2, 2))
+    net = RelaxedLayer(IMAGE, coarse, kernel_size=np.int64(3), stride=np.int64(2), size=(4, 4))
+    assert repr(net) == repr(RelaxedLayer(IMAGE, coarse, stride=2))
+    assert net(IMAGE.random(1)).shape == (1, 1, 2, 2)
+
+
+@pytest.mark.parametrize("spec", ["GCONV[p4]", "S-GCONV[p4]", "CONV+GCONV[p4]"])
+@pytest.mark.parametrize("filters", ["full", "pointwise", "separable", "depthwise-separable"])
+def test_quarter_turns_need_a_square_grid(spec, filters):
+    """Fields of C8 may have any grid, its paths of p4 may not: they would state what is not so."""
+    field = Field(groups.planar("C8"), 1, (8, 4))
+    wanted = SpecError if "S-" in spec and "separable" in filters else GroupError
+    with pytest.raises(wanted, match="p4 turns rows into columns, and the grid|has no S-GCONV"):
+        RelaxedLayer(field, field, spec, filters=filters)
+    kept = RelaxedLayer(field, field, spec.replace("p4", "p2"), filters="full")
+    assert "Z2 ⋊ p2" in [path.symmetry for path in kept.paths.values()]
+    square = field.resized((4, 4))
+    assert RelaxedLayer(square, square, spec, filters="full")
+
+
+@pytest.mark.parametrize("field", [IMAGE, Field(P4, 2, (4, 4))])
+def test_a_bias_that_is_off_adds_nothing(field):
+    net = RelaxedLayer(field, field, "CONV")
+    nn.init.ones_(net.bias.value)
+    x = field.random(2)
+    expected = net(x) - 1
+    net.bias.prior_variance = 0.0
+    assert net.bias.off
+    torch.testing.assert_close(net(x), expected)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_generator_is_no_number():
+    for draw in (NET.sample_prior_, NET.paths["CONV"].sample_prior_):
+        with pytest.raises(SpecError, match=r"generator=0 .* torch.Generator\(\).manual_seed\(0\)"):
+            draw(0)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("state", [torch.tensor([1.0, 2.0]), None, "x", torch.tensor(-1.0)])
+def test_a_state_that_is_no_variance(state):
+    found = NET.state_dict() | {"paths.CONV._extra_state": state}
+    with pytest.raises(SpecError, match="σ² of 'CONV'|prior_variance=-1.0 of path 'CONV'"):
+        RelaxedLayer(IMAGE, IMAGE, "F-FC+CONV").load_state_dict(found)
+
+
+def test_a_variance_without_a_precision():
+    with pytest.raises(SpecError, match="1e-320 of path 'CONV' has no finite precision 1/σ²"):
+        NET.paths["CONV"].prior_variance = 1e-320

@@ -1,5 +1,6 @@
 """PaperNet against Table 6 and the parameter counts that the paper prints."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -159,6 +160,8 @@ REFUSED = {
     "half a width": ({"alpha": 0.5}, "alpha=0.5 must be"),
     "size": ({"size": (28, 28)}, r"size=\(28, 28\) of PaperNet must be \(8, 8\), \(16, 16\) or"),
     "oblong": ({"size": (16, 32)}, r"size=\(16, 32\)"),
+    "sizes of numpy": ({"size": np.array([8, 8])}, r"size=array\(\[8, 8\]\) of PaperNet must"),
+    "true width": ({"alpha": True}, "alpha=True must be"),
     "one size": ({"size": 32}, "size=32 of PaperNet must be"),
     "GCONV on Z2": ({"spec": "GCONV"}, "GCONV needs a point group"),
     "filters": ({"filters": "tied"}, "filters='tied' is not one of"),
@@ -171,6 +174,13 @@ def test_bad_networks(name):
     options, message = REFUSED[name]
     with pytest.raises(SpecError, match=message):
         PaperNet(**{"alpha": 1, "size": (8, 8)} | options)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_numpy_are_taken():
+    two, ten = np.int64(2), np.int64(10)
+    net = PaperNet(in_channels=two, classes=ten, alpha=two, size=(8, 8))
+    assert repr(net) == repr(PaperNet(in_channels=2, classes=10, alpha=2, size=(8, 8)))
 
 
 @pytest.mark.parametrize(

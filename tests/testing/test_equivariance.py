@@ -354,6 +354,31 @@ REFUSED: dict[str, tuple[Callable[[], object], type[RelaxeqError], str]] = {
         SpecError,
         r"field=\(2, 4, 4\) must be a relaxeq.Field",
     ),
+    "pair for an element": (
+        lambda: assert_equivariant(nn.Identity(), IMAGE, IMAGE, elements=[(0, 1)]),
+        GroupError,
+        r"\(0, 1\) is no element of a group: write group.element\(shift=\(0, 1\)\)",
+    ),
+    "no data": (
+        lambda: assert_equivariant(nn.Identity(), IMAGE, IMAGE, x=IMAGE.random(0)),
+        ShapeError,
+        "holds no data to test on",
+    ),
+    "text for a tolerance": (
+        lambda: assert_equivariant(nn.Identity(), IMAGE, IMAGE, tolerance="x"),
+        SpecError,
+        "tolerance='x' must be a relative error",
+    ),
+    "any tolerance": (
+        lambda: assert_equivariant(nn.Identity(), IMAGE, IMAGE, tolerance=float("inf")),
+        SpecError,
+        "tolerance=inf must be a relative error",
+    ),
+    "no module": (
+        lambda: assert_equivariant(3, IMAGE, IMAGE),
+        SpecError,
+        "module=3 must be a torch.nn.Module, or a function of x",
+    ),
     "no size": (
         lambda: assert_equivariant(nn.Identity(), None),
         SpecError,
@@ -392,10 +417,21 @@ REFUSED: dict[str, tuple[Callable[[], object], type[RelaxeqError], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_allows_no_conclusion_is_refused(name: str) -> None:
+def test_what_allows_no_conclusion_is_refused(name: str, unchecked: None) -> None:
     call, error, message = REFUSED[name]
     with pytest.raises(error, match=message):
         call()
+
+
+def test_functions_and_single_elements_will_do() -> None:
+    assert_equivariant(torch.relu, HIDDEN, HIDDEN)
+    assert_equivariant(lambda x: x.roll(1, 3), HIDDEN, HIDDEN, elements=P4.element((0, 1)))
+    report = equivariance_error(flipped, HIDDEN, HIDDEN)
+    assert (report.equivariant, report.kind, report.fault) == (False, "flipped", "")
+
+
+def flipped(x: Tensor) -> Tensor:
+    return x.flip(3)
 
 
 class FirstDatum(nn.Module):

@@ -400,3 +400,14 @@ def test_a_map_that_is_less_symmetric_than_it_says() -> None:
     path._symmetry = "S3"
     with pytest.raises(EquivarianceError, match=r"MAP\[C3\]: it states the symmetry 'S3', but"):
         check_path(path, Vectors(s3.regular, 1), Vectors(s3.regular, 1))
+
+
+def test_fields_must_be_those_of_the_path() -> None:
+    path = Scaling()
+    field = rq.Field(groups.planar("p4"), 5, (7, 7))
+    with pytest.raises(
+        SpecError, match=r"target=5×regular on 7×7 .* has features of shape \(20, 7"
+    ):
+        check_path(path, SCALARS, field)
+    with pytest.raises(SpecError, match="the source of 'SCALE' has"):
+        check_path(path, field, SCALARS)

@@ -8,7 +8,7 @@ from torch import Tensor
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
 from relaxeq.paths.stages.depthwise_layouts import ChannelBlocks, DepthwisePatches, SheetBlocks
-from relaxeq.paths.stages.lattice import sheets
+from relaxeq.paths.stages.lattice import check_grid, sheets
 from relaxeq.paths.stages.stage import Stage
 from relaxeq.paths.stages.torus import torus_conv
 from relaxeq.sites import Site
@@ -27,6 +27,7 @@ class SpatialStage(Stage):
     def __init__(self, source: Field, kernel_size: int, part: Subgroup) -> None:
         super().__init__()
         self.source, self.kernel_size = source, kernel_size
+        check_grid(part, source.size)
         self.sheets = sheets(part, kernel_size)
         self.shape = (source.channels * part.index, kernel_size**2)
         self.fan_in = kernel_size**2

@@ -59,7 +59,8 @@ class Sheets:
 @lru_cache(maxsize=256)
 def sheets(part: Subgroup, kernel: int) -> Sheets:
     """The sheets of K = `part` ≤ H with the taps of a k×k filter."""
-    group = _on_lattice(part)
+    group = part.parent
+    assert isinstance(group, PointGroup)
     return Sheets(
         orientation_rows(part), np.stack([moved_taps(group, h, 1, kernel) for h in part.embedding])
     )
@@ -71,7 +72,8 @@ def orbits(part: Subgroup, source: int, target: int, kernel: int) -> Orbits:
 
     Regular target, h ∈ K, t in a transversal of K\\H:  W[h t, k, δ] = θ[t, h⁻¹k, R_h⁻¹ δ].
     """
-    group = _on_lattice(part)
+    group = part.parent
+    assert isinstance(group, PointGroup)
     moved = np.stack([moved_taps(group, h, source, kernel) for h in part.embedding])
     if target > 1:
         return Orbits(orientation_rows(part), moved, moved.shape[1])
@@ -85,21 +87,28 @@ def orientation_rows(part: Subgroup) -> Index:
     return part.parent.mul[np.ix_(part.embedding, part.right_transversal)]
 
 
-def keeps_the_grid(part: Subgroup) -> bool:
-    """Whether K maps the square grid to itself, whatever the rest of the point group does."""
-    assert isinstance(part.parent, PointGroup)
-    matrices = part.parent.matrices[list(part.embedding)]
-    return bool(np.allclose(matrices, np.rint(matrices), atol=1e-9))
+def keeps_the_lattice(part: Subgroup) -> bool:
+    """Whether K maps pixels to pixels, whatever the rest of the point group does."""
+    return _own(part).on_lattice
 
 
-def _on_lattice(part: Subgroup) -> PointGroup:
-    if not keeps_the_grid(part):
+def check_grid(part: Subgroup, size: tuple[int, int]) -> None:
+    """Raise GroupError unless K maps an H×W torus to itself."""
+    if not keeps_the_lattice(part):
         raise GroupError(
             f"{subgroup_name(part)} does not map the square grid to itself, so it has no exact "
             "filters on pixels: write STEER in place of GCONV, or a subgroup, as in GCONV[p2]."
         )
-    assert isinstance(part.parent, PointGroup)
-    return part.parent
+    if size[0] != size[1] and _own(part).turns:
+        raise GroupError(
+            f"{subgroup_name(part)} turns rows into columns, and the grid {size} of source is not "
+            "square: write a square size, or a subgroup of flips and half turns, as in GCONV[p2]."
+        )
+
+
+def _own(part: Subgroup) -> PointGroup:
+    assert isinstance(part.group, PointGroup)
+    return part.group
 
 
 def _places(rows: Index) -> tuple[Index, Index]:

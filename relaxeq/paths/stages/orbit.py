@@ -9,7 +9,7 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
-from relaxeq.paths.stages.lattice import Index, Orbits, orbits
+from relaxeq.paths.stages.lattice import Index, Orbits, check_grid, orbits
 from relaxeq.paths.stages.stage import DenseStage
 from relaxeq.shapes import Expanded, Gram
 from relaxeq.sites import Layout, Rearranged, Site, TorusPatches, gram_of
@@ -31,6 +31,7 @@ class OrbitStage(DenseStage):
         self.channels = (target.channels, source.channels)
         self.kernel_size = kernel_size
         self.depth = (target.depth, source.depth)
+        check_grid(part, source.size)
         self.orbits = orbits(part, source.orientations, target.orientations, kernel_size)
         rows, columns = self.orbits.free_rows, self.orbits.columns
         self.shape = (target.channels * rows, source.channels * columns)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
-from relaxeq.paths.stages.lattice import Sheets, sheets
+from relaxeq.paths.stages.lattice import Sheets, check_grid, sheets
 from relaxeq.paths.stages.orbit import SheetRows, collect
 from relaxeq.paths.stages.stage import FilterStage
 from relaxeq.paths.stages.torus import torus_conv
@@ -36,6 +36,7 @@ class SheetStage(FilterStage):
         assert source.orientations == target.orientations == part.parent.order
         self.channels = (target.channels, source.channels)
         self.kernel_size = kernel_size
+        check_grid(part, source.size)
         self.sheets = sheets(part, kernel_size)
         self.count, self.width = self.sheets.rows.shape
         taps, rows = self.sheets.taps.ravel(), self.sheets.rows.ravel()
