@@ -2,7 +2,12 @@
 
 from relaxeq.evidence.maximum import LBFGS
 from relaxeq.evidence.noise import Noise, rescaled
-from relaxeq.evidence.terms import Term, check_precisions, log_marginal_likelihood
+from relaxeq.evidence.terms import (
+    Term,
+    check_precision,
+    check_precisions,
+    log_marginal_likelihood,
+)
 from relaxeq.evidence.updates import Adam, MacKay, Moments, Precisions, Update, bounded
 
 __all__ = [
@@ -15,6 +20,7 @@ __all__ = [
     "Term",
     "Update",
     "bounded",
+    "check_precision",
     "check_precisions",
     "log_marginal_likelihood",
     "rescaled",

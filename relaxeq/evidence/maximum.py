@@ -11,7 +11,15 @@ from scipy.optimize import minimize
 
 from relaxeq.errors import SpecError
 from relaxeq.evidence.terms import Term, check_precisions
-from relaxeq.evidence.updates import HIGHEST, LOWEST, Moments, Precisions, Update, bounded
+from relaxeq.evidence.updates import (
+    HIGHEST,
+    LOWEST,
+    Moments,
+    Precisions,
+    Update,
+    bounded,
+    is_count,
+)
 
 
 @final
@@ -27,10 +35,10 @@ class LBFGS(Update):
     iterations: int = 50
 
     def __post_init__(self) -> None:
-        if not 0 < self.damping <= 1 or self.iterations < 1:
+        if not (0 < self.damping <= 1 and is_count(self.iterations)):
             raise SpecError(
                 f"LBFGS(damping={self.damping}, iterations={self.iterations}): damping must be in "
-                "(0, 1] and iterations at least 1."
+                "(0, 1] and iterations a whole number, at least 1."
             )
 
     def step(

@@ -26,6 +26,15 @@ class Term:
     weight: float = 1.0
     parameters: int | None = None
 
+    def __post_init__(self) -> None:
+        below = int((self.eigenvalues < 0).sum())
+        if below or self.squared_norm < 0:
+            raise SpecError(
+                f"Term(eigenvalues, squared_norm={self.squared_norm}) has {below} eigenvalues "
+                "below 0: neither may be negative; write eigenvalues.clamp_min(0) where they are "
+                "rounding of 0."
+            )
+
     @property
     def size(self) -> int:
         """P, the number of parameters under this prior."""
@@ -33,6 +42,7 @@ class Term:
 
     def effective_parameters(self, precision: float) -> float:
         """γ = Σ λ/(λ+α), between 0 and P (App. D.2); that of a bound may be larger."""
+        check_precision(precision)
         if math.isinf(precision):
             return 0.0
         return self.weight * float((self.eigenvalues / (self.eigenvalues + precision)).sum())
@@ -42,6 +52,7 @@ class Term:
 
         At α = ∞ (σ = 0) the parameters are 0 and the term is its limit, 0.
         """
+        check_precision(precision)
         if math.isinf(precision):
             return 0.0 if self.squared_norm == 0 else -math.inf
         occam = self.weight * float((self.eigenvalues / precision).log1p().sum())
@@ -49,9 +60,10 @@ class Term:
 
     def gradient(self, precision: float) -> float:
         """∂ log evidence / ∂ log α = ½(γ − α‖θ‖²), with curvature and weights held fixed."""
+        gamma = self.effective_parameters(precision)
         if math.isinf(precision):
             return 0.0
-        return 0.5 * (self.effective_parameters(precision) - precision * self.squared_norm)
+        return 0.5 * (gamma - precision * self.squared_norm)
 
 
 def log_marginal_likelihood(
@@ -75,8 +87,12 @@ def check_precisions(terms: Mapping[str, Term], precisions: Mapping[str, float])
             )
         if name not in precisions:
             raise SpecError(f"precisions lacks {name!r}: give one prior precision per term.")
-        if not precisions[name] > 0:
-            raise SpecError(
-                f"precisions[{name!r}]={precisions[name]} must be positive; write math.inf for a "
-                "path that is off."
-            )
+        check_precision(precisions[name], f"precisions[{name!r}]")
+
+
+def check_precision(precision: float, name: str = "precision") -> None:
+    """A precision must be positive, ∞ for a path that is off; `name` is what errors call it."""
+    if not precision > 0:
+        raise SpecError(
+            f"{name}={precision} must be positive; write math.inf for a path that is off."
+        )

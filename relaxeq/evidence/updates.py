@@ -14,6 +14,12 @@ Moments = dict[str, tuple[float, float, int]]
 
 LOWEST, HIGHEST = 1e-8, 1e16
 """Bounds of a precision: beyond them α‖θ‖² and λ/α leave double precision, and nothing changes."""
+WIDTH = math.log(HIGHEST / LOWEST)
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is a whole number, at least 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def bounded(precision: float) -> float:
@@ -48,10 +54,10 @@ class MacKay(Update):
     steps: int = 3
 
     def __post_init__(self) -> None:
-        if not 0 < self.damping <= 1 or self.steps < 1:
+        if not (0 < self.damping <= 1 and is_count(self.steps)):
             raise SpecError(
                 f"MacKay(damping={self.damping}, steps={self.steps}): damping must be in (0, 1] "
-                "and steps at least 1."
+                "and steps a whole number, at least 1."
             )
 
     def step(
@@ -89,9 +95,11 @@ class Adam(Update):
     betas: tuple[float, float] = (0.9, 0.999)
 
     def __post_init__(self) -> None:
-        if not self.lr > 0 or self.steps < 1:
+        decays = all(0 <= beta < 1 for beta in self.betas)
+        if not (0 < self.lr < math.inf and decays and is_count(self.steps)):
             raise SpecError(
-                f"Adam(lr={self.lr}, steps={self.steps}): lr must be positive, steps at least 1."
+                f"Adam(lr={self.lr}, steps={self.steps}, betas={self.betas}): lr must be positive "
+                "and finite, steps a whole number, at least 1, and betas in [0, 1)."
             )
 
     def step(
@@ -107,7 +115,8 @@ class Adam(Update):
             for _ in range(self.steps):
                 gradient = term.gradient(found[name])
                 kept[name], move = self._move(kept.get(name, (0.0, 0.0, 0)), gradient)
-                found[name] = bounded(found[name] * math.exp(rate * self.lr * move))
+                step = min(rate * self.lr * move, WIDTH)
+                found[name] = bounded(found[name] * math.exp(step))
         return found, kept
 
     def _move(

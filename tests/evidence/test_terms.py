@@ -110,6 +110,20 @@ def test_bad_precisions(name):
         log_marginal_likelihood(0.0, {"a": problem(2)[2]}, given)
 
 
+@pytest.mark.parametrize("method", ["effective_parameters", "log_evidence", "gradient"])
+@pytest.mark.parametrize("bad", [-3.0, 0.0, -math.inf, math.nan])
+def test_one_term_takes_no_bad_precision_either(bad, method):
+    with pytest.raises(SpecError, match=f"precision={bad} must be positive; write math.inf"):
+        getattr(problem(2)[2], method)(bad)
+
+
+@pytest.mark.parametrize(("values", "norm"), [([1.0, -2.0], 1.0), ([-1e-9], 1.0), ([], -1.0)])
+def test_curvature_and_norms_are_not_negative(values, norm):
+    below = sum(value < 0 for value in values)
+    with pytest.raises(SpecError, match=rf"squared_norm={norm}\) has {below} eigenvalues below 0"):
+        Term(torch.tensor(values), norm)
+
+
 @pytest.mark.parametrize(
     "term",
     [

@@ -100,6 +100,7 @@ UPDATES = [
     MacKay(damping=1.0, steps=1),
     Adam(),
     Adam(lr=1.0, steps=5),
+    Adam(lr=1e4),
     LBFGS(),
     LBFGS(damping=1.0),
 ]
@@ -160,13 +161,19 @@ def test_bounded():
 BAD_OPTIONS = {
     "no damping": (lambda: MacKay(damping=0.0), r"damping must be in \(0, 1\]"),
     "too much damping": (lambda: MacKay(damping=1.5), "MacKay.damping=1.5"),
-    "no steps": (lambda: MacKay(steps=0), "steps at least 1"),
-    "no rate": (lambda: Adam(lr=0.0), r"Adam\(lr=0.0, steps=1\): lr must be positive"),
-    "no Adam steps": (lambda: Adam(steps=0), "steps at least 1"),
+    "no steps": (lambda: MacKay(steps=0), "steps a whole number, at least 1"),
+    "half a step": (lambda: MacKay(steps=1.5), r"MacKay\(damping=0.5, steps=1.5\).*whole number"),
+    "no rate": (lambda: Adam(lr=0.0), r"Adam\(lr=0.0, steps=1, .*: lr must be positive"),
+    "no end": (lambda: Adam(lr=math.inf), r"Adam\(lr=inf, .*: lr must be positive and finite"),
+    "no Adam steps": (lambda: Adam(steps=0), "steps a whole number, at least 1"),
+    "half an Adam step": (lambda: Adam(steps=0.5), r"Adam\(lr=0.1, steps=0.5.*whole number"),
+    "no decay": (lambda: Adam(betas=(1.0, 1.0)), r"betas=\(1.0, 1.0\)\): .*betas in \[0, 1\)"),
+    "half an iteration": (lambda: LBFGS(iterations=2.5), "iterations a whole number, at least 1"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_OPTIONS)
+@pytest.mark.usefixtures("unchecked")
 def test_bad_options(name):
     build, message = BAD_OPTIONS[name]
     with pytest.raises(SpecError, match=message):
