@@ -105,7 +105,7 @@ def change_of_basis(rho: Representation, basis: Any) -> Representation:
     q = _floats(basis)
     if q.shape != (rho.dim, rho.dim) or not np.isfinite(q).all() or np.linalg.cond(q) > 1e12:
         raise GroupError(
-            f"basis: shape {q.shape} is no invertible {rho.dim}×{rho.dim} matrix. "
+            f"basis: {basis!r} is no invertible {rho.dim}×{rho.dim} matrix. "
             f"Write one whose columns are the old basis vectors in the new coordinates."
         )
     back = np.linalg.inv(q)

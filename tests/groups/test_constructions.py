@@ -92,8 +92,11 @@ def test_matrices_of_a_users_own():
         (lambda: permutation(D4, [[1, 1], [0, 1]]), "no permutations of one set"),
         (lambda: permutation(D4, "ab"), "no permutations of one set"),
         (lambda: permutation(D4, [[1, 0], [0, 1, 2]]), "no permutations of one set"),
-        (lambda: change_of_basis(D4.natural, [[1, 1], [1, 1]]), r"shape \(2, 2\) is no invertible"),
-        (lambda: change_of_basis(D4.natural, np.eye(3)), r"shape \(3, 3\) is no invertible 2×2"),
+        (
+            lambda: change_of_basis(D4.natural, [[1, 1], [1, 1]]),
+            r"\[\[1, 1\], \[1, 1\]\] is no invertible",
+        ),
+        (lambda: change_of_basis(D4.natural, np.eye(3)), "no invertible 2×2"),
         (lambda: groups.induced(D4.trivial, D4.subgroup([1])), "is of D4, not of D4{e, r, r2, r3}"),
         (lambda: groups.restricted(D4.regular, S4.subgroup([1])), "is a subgroup of S4, not of D4"),
         (lambda: groups.character(groups.SO2().natural), "SO2 is no finite group"),

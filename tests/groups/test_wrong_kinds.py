@@ -21,7 +21,10 @@ WRONG = {
     "images": (lambda: groups.representation("C4", [[[1]]]), "group: 'C4' is no Group. Write"),
     "permutation": (lambda: groups.permutation("C2", [[1, 0]]), "group: 'C2' is no Group"),
     "quotient": (lambda: groups.quotient("C4", C3), "group: 'C4' is no FiniteGroup"),
-    "basis text": (lambda: groups.change_of_basis(S3.trivial, "x"), "basis: .* no invertible 1×1"),
+    "basis text": (
+        lambda: groups.change_of_basis(S3.trivial, "x"),
+        "basis: 'x' is no invertible 1×1",
+    ),
     "basis list": (lambda: groups.change_of_basis(S3.natural, [[1, 2], [3]]), "no invertible 3×3"),
     "basis of": (lambda: groups.change_of_basis(S3, [[1]]), "rho: S3 is no Representation"),
     "factors": (lambda: groups.direct_product(2, 3), "factors: 2 is no FiniteGroup"),
