@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from relaxeq.errors import GroupError
 from relaxeq.groups import FiniteGroup
 from relaxeq.paths.base import Path, draw_normal
+from relaxeq.paths.exact import Exact
 from relaxeq.paths.expansion import Expansion
 from relaxeq.paths.space import Vectors
 from relaxeq.paths.stages.lattice import Index
@@ -26,14 +27,12 @@ class CayleyConv(Path):
     MAP spans there, with parameters that are the filter's values.
     """
 
-    table: Tensor
-
     def __init__(self, source: Vectors, target: Vectors, label: str = "GCONV") -> None:
         super().__init__(label, source.shape, target.shape)
         self.group = group_of_regular(source, target, label)
         order = self.group.order
-        quotient = self.group.mul[self.group.inv].T.copy()  # [g', g] = g⁻¹ g'
-        self.register_buffer("table", torch.from_numpy(quotient), persistent=False)
+        quotient = self.group.mul[self.group.inv].T  # [g', g] = g⁻¹ g'
+        self.table = Exact(quotient)
         self._expansion = Expansion()
         self.theta = nn.Parameter(torch.empty(target.channels, source.channels * order))
         self.reset_parameters()
@@ -43,7 +42,7 @@ class CayleyConv(Path):
         return self._expansion(self, [self.theta], self._expanded)
 
     def _expanded(self) -> Tensor:
-        split: Tensor = self.theta.unflatten(1, (-1, self.group.order))[:, :, self.table]
+        split: Tensor = self.theta.unflatten(1, (-1, self.group.order))[:, :, self.table.tensor]
         return split.permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:

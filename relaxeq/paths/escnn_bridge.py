@@ -62,7 +62,7 @@ def steerable_basis(
     out and in are |K| for regular fields and 1 for trivial ones. Rings, frequencies and the norm of
     each filter are those that `R2Conv` takes by default.
     """
-    with _single_precision(), _reported(part):
+    with torch.device("cpu"), _single_precision(), _reported(part):
         return _basis(part, regular_in, regular_out, kernel_size)
 
 

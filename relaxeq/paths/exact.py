@@ -1,4 +1,4 @@
-"""Constants that keep float64 accuracy whatever dtype a module is moved to and back."""
+"""Constants that stay what they were, whatever dtype and device a module is moved to and back."""
 
 from collections.abc import Callable
 from typing import Any, final
@@ -11,18 +11,19 @@ from torch import Tensor, nn
 
 @final
 class Exact(nn.Module):
-    """A float64 array as a buffer in the dtype and on the device of the parameters around it.
+    """An array as a buffer on the device of the parameters around it, float64 in their dtype.
 
-    A plain buffer made in float32 would stay that coarse after `.double()`.
+    A plain buffer made in float32 would stay that coarse after `.double()`, and one that is not
+    saved would hold chance after `.to_empty(device=...)`.
     """
 
     tensor: Tensor
 
-    def __init__(self, array: NDArray[np.float64]) -> None:
+    def __init__(self, array: NDArray[np.float64] | NDArray[np.int64]) -> None:
         super().__init__()
         self.array = array
-        ready = torch.tensor(array, dtype=torch.get_default_dtype())
-        self.register_buffer("tensor", ready, persistent=False)
+        dtype = torch.get_default_dtype() if array.dtype == np.float64 else None
+        self.register_buffer("tensor", torch.tensor(array, dtype=dtype), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]

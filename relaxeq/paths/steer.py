@@ -31,9 +31,6 @@ class SteerStage(DenseStage):
     filter can.
     """
 
-    _into: Tensor
-    _out: Tensor
-
     def __init__(self, source: Field, target: Field, kernel_size: int, part: Subgroup) -> None:
         super().__init__()
         regular = source.orientations > 1, target.orientations > 1
@@ -51,15 +48,16 @@ class SteerStage(DenseStage):
         )
         power = float(np.square(self.basis.array).sum()) / out.shape[0]
         self.fan_in = source.channels * into.shape[1] * power
-        self.register_buffer("_into", _back(into), persistent=False)
-        self.register_buffer("_out", _back(out), persistent=False)
+        self._into = Exact(_back(into))
+        self._out = Exact(_back(out))
 
     def filter(self, theta: Tensor) -> Tensor:
         """The dense filter (C'·|H|, C·|H|, k, k)."""
         out, into = self.rows[1].shape[1], self.rows[0].shape[1]
         split = theta.view(self.channels[0], out, self.channels[1], into, -1)
         blocks = torch.einsum("oucvm,mabd->ouacvbd", split, self.basis.tensor)
-        turned: Tensor = blocks.flatten(4, 5).flatten(1, 2)[:, self._out][:, :, :, self._into]
+        rows: Tensor = blocks.flatten(4, 5).flatten(1, 2)[:, self._out.tensor]
+        turned: Tensor = rows[:, :, :, self._into.tensor]
         size = self.kernel_size
         filters: Tensor = turned.flatten(2, 3).flatten(0, 1).unflatten(2, (size, size))
         return filters
@@ -140,6 +138,6 @@ def symmetrised(basis: Floats, part: Subgroup, kernel_size: int) -> Floats:
     return (total / len(kept)).reshape(sizes)
 
 
-def _back(rows: Index) -> Tensor:
+def _back(rows: Index) -> Index:
     """Where orientation k = rows[s, t] stands in the order (t, s)."""
-    return torch.from_numpy(np.argsort(rows.T, axis=None))
+    return np.argsort(rows.T, axis=None)

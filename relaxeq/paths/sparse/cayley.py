@@ -9,6 +9,7 @@ from einops import rearrange
 from torch import Tensor
 
 from relaxeq.paths.cayley import CayleyFeatures, group_of_regular
+from relaxeq.paths.exact import Exact
 from relaxeq.paths.space import Vectors
 from relaxeq.paths.sparse.anchors import places_of
 from relaxeq.paths.sparse.basis import White, gain_of, sparse_basis
@@ -26,8 +27,6 @@ class SparseCayley(SparsePath):
     group. Equivariant for every ω.
     """
 
-    table: Tensor
-
     def __init__(
         self,
         source: Vectors,
@@ -42,12 +41,13 @@ class SparseCayley(SparsePath):
         factors = {"u": (basis, (*pairs, basis.shape[0]))}
         super().__init__(label, (source.shape, target.shape), pairs, factors, options)
         self.group = group
-        quotient = torch.from_numpy(group.mul[group.inv].T.copy())  # [g', g] = g⁻¹ g'
-        self.register_buffer("table", quotient, persistent=False)
+        quotient = group.mul[group.inv].T  # [g', g] = g⁻¹ g'
+        self.table = Exact(quotient)
         self.reset_parameters()
 
     def respond(self, x: Tensor, functions: Functions, show: Show) -> Tensor:
-        filters = spread(self.anchors("u"), functions["u"])[:, :, self.table]  # (c', c, g', g)
+        theta = spread(self.anchors("u"), functions["u"])
+        filters = theta[:, :, self.table.tensor]  # (c', c, g', g)
         return show("u", x, x @ rearrange(filters, "o c i j -> (c j) (o i)"))
 
     def pair_slopes(self, x: Tensor, functions: Functions, slopes: Functions) -> Tensor:

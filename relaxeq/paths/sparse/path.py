@@ -179,6 +179,8 @@ class SparsePath(Path, ABC):
     @final
     @torch.no_grad()
     def reset_parameters(self, gain: float = 1.0, generator: torch.Generator | None = None) -> None:
+        if self.omega.is_meta:
+            return  # it has no values
         self.omega.fill_(self.options.omega)
         for name, first in self._starts.items():
             if (z := self._moved(name)) is not None:

@@ -85,7 +85,8 @@ class PositionConv(SparsePath):
 def _filter_functions(kernel: int) -> Tensor:
     """Φ (M, k²) of S-CONV at ω = 1, in float64."""
     places = filter_places(kernel)
-    basis = sparse_basis(places, Sparse(anchors=half(len(places)))).double()
-    assert isinstance(basis, ExponentialBasis)
-    found: Tensor = basis(torch.ones((), dtype=torch.float64))
+    with torch.device("cpu"):
+        basis = sparse_basis(places, Sparse(anchors=half(len(places)))).double()
+        assert isinstance(basis, ExponentialBasis)
+        found: Tensor = basis(torch.ones((), dtype=torch.float64))
     return found

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
+from relaxeq.paths.exact import Exact
 from relaxeq.paths.stages.depthwise_layouts import ChannelBlocks, DepthwisePatches, SheetBlocks
 from relaxeq.paths.stages.lattice import check_grid, sheets
 from relaxeq.paths.stages.stage import Stage
@@ -21,9 +22,6 @@ class SpatialStage(Stage):
     θ has shape (C·|H|/|K|, k²). A trivial source is lifted first: x[c, h t] = x[c].
     """
 
-    _row: Tensor
-    _tap: Tensor
-
     def __init__(self, source: Field, kernel_size: int, part: Subgroup) -> None:
         super().__init__()
         self.source, self.kernel_size = source, kernel_size
@@ -32,13 +30,14 @@ class SpatialStage(Stage):
         self.shape = (source.channels * part.index, kernel_size**2)
         self.fan_in = kernel_size**2
         sheet, row = self.sheets.row_of()
-        self.register_buffer("_row", torch.from_numpy(row[:, None]), persistent=False)
-        self.register_buffer("_tap", torch.from_numpy(self.sheets.taps[sheet]), persistent=False)
+        self._row = Exact(row[:, None])
+        self._tap = Exact(self.sheets.taps[sheet])
 
     def forward(self, x: Tensor, theta: Tensor) -> Tensor:
         split = theta.view(self.source.channels, -1, self.kernel_size**2)
-        filters = split[:, self._row, self._tap].view(-1, 1, self.kernel_size, self.kernel_size)
-        return torus_conv(x, filters, groups=self.source.depth)
+        filters = split[:, self._row.tensor, self._tap.tensor]
+        size = self.kernel_size
+        return torus_conv(x, filters.view(-1, 1, size, size), groups=self.source.depth)
 
     def site(self) -> Site:
         inputs = DepthwisePatches(self.kernel_size, self.sheets, self.source.channels)
@@ -53,9 +52,6 @@ class TurnStage(Stage):
     θ has shape (C·|H|/|K|, |H|); both fields are regular.
     """
 
-    _row: Tensor
-    _back: Tensor
-
     def __init__(self, source: Field, part: Subgroup) -> None:
         super().__init__()
         assert source.orientations == part.parent.order
@@ -65,11 +61,12 @@ class TurnStage(Stage):
         self.fan_in = part.parent.order
         sheet, row = self.sheets.row_of()
         back = part.parent.mul[part.parent.inv[list(part.embedding)]]  # [s, k] = h⁻¹ k
-        self.register_buffer("_row", torch.from_numpy(row[:, None]), persistent=False)
-        self.register_buffer("_back", torch.from_numpy(back[sheet]), persistent=False)
+        self._row = Exact(row[:, None])
+        self._back = Exact(back[sheet])
 
     def forward(self, x: Tensor, theta: Tensor) -> Tensor:
-        matrices = theta.view(self.channels, -1, self.shape[1])[:, self._row, self._back]
+        rows = theta.view(self.channels, -1, self.shape[1])
+        matrices = rows[:, self._row.tensor, self._back.tensor]
         split = x.flatten(2).unflatten(1, (self.channels, -1))
         return torch.einsum("cok,nckp->ncop", matrices, split).reshape(x.shape)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
+from relaxeq.paths.exact import Exact
 from relaxeq.paths.stages.lattice import Index, Orbits, check_grid, orbits
 from relaxeq.paths.stages.stage import DenseStage
 from relaxeq.shapes import Expanded, Gram
@@ -23,9 +24,6 @@ class OrbitStage(DenseStage):
     orientation in the place of |H|, and a trivial target has a parameter per orbit of taps.
     """
 
-    _tap: Tensor
-    _place: Tensor
-
     def __init__(self, source: Field, target: Field, kernel_size: int, part: Subgroup) -> None:
         super().__init__()
         self.channels = (target.channels, source.channels)
@@ -38,8 +36,8 @@ class OrbitStage(DenseStage):
         self.fan_in = source.channels * self.orbits.taps.shape[1]
         self.is_plain = part.order == 1
         taps, places = self.orbits.taps.ravel(), np.argsort(self.orbits.rows, axis=None)
-        self.register_buffer("_tap", torch.from_numpy(taps), persistent=False)
-        self.register_buffer("_place", torch.from_numpy(places), persistent=False)
+        self._tap = Exact(taps)
+        self._place = Exact(places)
 
     def filter(self, theta: Tensor) -> Tensor:
         """The dense filter (C'·|H|, C·|H|, k, k)."""
@@ -48,11 +46,11 @@ class OrbitStage(DenseStage):
             return theta.view(filters)
         (out, in_), (count, width) = self.channels, self.orbits.rows.shape
         # One index_select of whole columns: its gradient is many times faster than a free gather's.
-        gathered = theta.view(-1, self.orbits.columns).index_select(1, self._tap)
+        gathered = theta.view(-1, self.orbits.columns).index_select(1, self._tap.tensor)
         sheets = gathered.view(out, width, in_, count, -1).permute(0, 3, 1, 2, 4)
         if width == 1:  # the sheets are the orientations
             return sheets.reshape(filters)
-        return sheets.flatten(1, 2).index_select(1, self._place).view(filters)
+        return sheets.flatten(1, 2).index_select(1, self._place.tensor).view(filters)
 
     def site(self) -> Site:
         inputs: Layout = TorusPatches(self.kernel_size)

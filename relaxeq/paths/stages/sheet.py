@@ -10,6 +10,7 @@ from torch import Tensor
 
 from relaxeq.fields import Field
 from relaxeq.groups import Subgroup
+from relaxeq.paths.exact import Exact
 from relaxeq.paths.stages.lattice import Sheets, check_grid, sheets
 from relaxeq.paths.stages.orbit import SheetRows, collect
 from relaxeq.paths.stages.stage import FilterStage
@@ -27,10 +28,6 @@ class SheetStage(FilterStage):
     convolution of its own channels: 1/|K| of the dense filter.
     """
 
-    _tap: Tensor
-    _rows: Tensor
-    _place: Tensor
-
     def __init__(self, source: Field, target: Field, kernel_size: int, part: Subgroup) -> None:
         super().__init__()
         assert source.orientations == target.orientations == part.parent.order
@@ -45,13 +42,13 @@ class SheetStage(FilterStage):
             source.channels * self.width * kernel_size**2,
         )
         self.fan_in = self.shape[1]
-        self.register_buffer("_tap", torch.from_numpy(taps), persistent=False)
-        self.register_buffer("_rows", torch.from_numpy(rows), persistent=False)
-        self.register_buffer("_place", torch.from_numpy(np.argsort(rows)), persistent=False)
+        self._tap = Exact(taps)
+        self._rows = Exact(rows)
+        self._place = Exact(np.argsort(rows))
 
     def _turned(self, theta: Tensor) -> Tensor:
         """The filter of every sheet, shape (C'·T, C·T, |K|, k²), T = |H|/|K|."""
-        turned = theta.view(-1, self.kernel_size**2).index_select(1, self._tap)
+        turned = theta.view(-1, self.kernel_size**2).index_select(1, self._tap.tensor)
         return turned.view(len(theta), -1, self.count, self.kernel_size**2)
 
     def filter(self, theta: Tensor) -> Tensor:
@@ -59,19 +56,21 @@ class SheetStage(FilterStage):
         split = self._turned(theta).view(out, width, in_, width, self.count, -1)
         blocks = torch.diag_embed(split.movedim(4, -1), dim1=1, dim2=4).flatten(4, 5).flatten(1, 2)
         if width > 1:
-            blocks = blocks.index_select(1, self._place).index_select(3, self._place)
-        return blocks.reshape(out * len(self._rows), in_ * len(self._rows), size, size)
+            place = self._place.tensor
+            blocks = blocks.index_select(1, place).index_select(3, place)
+        order = self.count * width
+        return blocks.reshape(out * order, in_ * order, size, size)
 
     def forward(self, x: Tensor, theta: Tensor) -> Tensor:
         filters = self._turned(theta).unflatten(3, (self.kernel_size, self.kernel_size)).unbind(2)
         split: Tensor = x.unflatten(1, (self.channels[1], -1))
         if self.width > 1:
-            split = split.index_select(2, self._rows)
+            split = split.index_select(2, self._rows.tensor)
         parts = split.unflatten(2, (self.count, self.width)).unbind(2)
         images = [torus_conv(p.flatten(1, 2), f) for p, f in zip(parts, filters, strict=True)]
         stacked = torch.stack([y.unflatten(1, (-1, self.width)) for y in images], 2).flatten(2, 3)
         if self.width > 1:
-            stacked = stacked.index_select(2, self._place)
+            stacked = stacked.index_select(2, self._place.tensor)
         return stacked.flatten(1, 2)
 
     def site(self) -> Site:

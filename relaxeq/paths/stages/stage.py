@@ -26,6 +26,9 @@ class Stage(nn.Module, ABC):
     def site(self) -> Site:
         """The Kronecker site of θ."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self.shape}"
+
 
 class FilterStage(Stage, ABC):
     """A stage that is one circular convolution of the whole field."""
