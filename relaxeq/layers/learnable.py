@@ -13,7 +13,7 @@ L = TypeVar("L", bound="LearnableSymmetry")
 
 
 class LearnableSymmetry(nn.Module, ABC):
-    """A sum of paths and a bias, each off at σ² = 0; a new one builds them and says how they act."""
+    """A sum of paths and a bias, each off at σ² = 0; a new one builds them and says how it acts."""
 
     spec: str
     prior: str | Sparse
