@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import final
+from typing import TypeVar, final
 
 import torch
 from torch import Tensor
@@ -13,6 +13,14 @@ from relaxeq.curvature.spectra import Spectra, checked
 from relaxeq.errors import SpecError
 from relaxeq.shapes import InputGram, Matrix, OutputGram, Vector, Weight
 from relaxeq.sites import Site
+
+B = TypeVar("B", bound="Block")
+
+
+def check_precision(name: str, value: float) -> None:
+    """Refuse what is no prior precision; `name` is what the error calls it."""
+    if not value > 0:
+        raise SpecError(f"{name}={value} must be positive: it is a prior precision.")
 
 
 class Spectrum(ABC):
@@ -40,8 +48,7 @@ class Spectrum(ABC):
 
     def logdet(self, delta: float) -> Tensor:
         """Log det(H + δ I) in nats, δ > 0 a prior precision."""
-        if not delta > 0:
-            raise SpecError(f"delta={delta} of logdet must be positive: it is a prior precision.")
+        check_precision("delta", delta)
         occam = self.weight * (self.eigenvalues() / delta).log1p().sum()
         return self.size * math.log(delta) + occam
 
@@ -78,13 +85,26 @@ class Block(Spectrum):
     def dense(self) -> Matrix:
         """The (P, P) matrix, rows and columns in the order of parameter.flatten()."""
 
-    @abstractmethod
+    @final
     def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
         """(H + δ I)^(−1/2) v for vectors v (m, block, out, in): whitens gradients, shapes noise."""
+        check_precision("delta", delta)
+        return self._whitened(vectors, delta)
+
+    @final
+    def scaled(self: B, factor: float) -> B:
+        """The block with all sums over the data multiplied by a positive factor."""
+        if not 0 < factor < math.inf:
+            raise SpecError(f"factor={factor} of a block must be positive and finite.")
+        return self._times(factor)
 
     @abstractmethod
-    def scaled(self, factor: float) -> "Block":
-        """The block with all sums over the data multiplied."""
+    def _whitened(self, vectors: Tensor, delta: float) -> Tensor:
+        """`inverse_root` of a positive δ."""
+
+    @abstractmethod
+    def _times(self: B, factor: float) -> B:
+        """`scaled` by a positive factor."""
 
 
 @final
@@ -123,10 +143,10 @@ class KroneckerBlock(Block):
         of_a, of_g = self.factor_eigenvalues
         return (of_g[:, :, None] * of_a[:, None, :]).flatten() * self.scale
 
-    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
-        return self.corrected.inverse_root(vectors, delta)
+    def _whitened(self, vectors: Tensor, delta: float) -> Tensor:
+        return self.corrected._whitened(vectors, delta)
 
-    def scaled(self, factor: float) -> "KroneckerBlock":
+    def _times(self, factor: float) -> "KroneckerBlock":
         grams = self.inputs * factor, self.outputs * factor
         return KroneckerBlock(self.site, *grams, self.scale / factor)
 
@@ -158,10 +178,10 @@ class CorrectedBlock(Block):
         scaled = vectors * self.values.double().flatten(1)[:, None, :]
         return block_diagonal(self.site, scaled @ vectors.mT)
 
-    def scaled(self, factor: float) -> "CorrectedBlock":
+    def _times(self, factor: float) -> "CorrectedBlock":
         return CorrectedBlock(self.site, self.bases, self.values * factor)
 
-    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+    def _whitened(self, vectors: Tensor, delta: float) -> Tensor:
         a, g = (basis.to(vectors) for basis in self.bases)
         turned = torch.einsum("bou,nboi,biv->nbuv", g, vectors, a)
         scaled = turned * (self.values.double() + delta).rsqrt().to(vectors)
@@ -183,10 +203,10 @@ class DiagonalBlock(Block):
         matrix: Tensor = torch.diag(self.site.flat_from_blocks(self.values))
         return matrix
 
-    def scaled(self, factor: float) -> "DiagonalBlock":
+    def _times(self, factor: float) -> "DiagonalBlock":
         return DiagonalBlock(self.site, self.values * factor)
 
-    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+    def _whitened(self, vectors: Tensor, delta: float) -> Tensor:
         return vectors * (self.values.double() + delta).rsqrt().to(vectors)
 
 
@@ -214,10 +234,10 @@ class DenseBlock(Block):
     def dense(self) -> Matrix:
         return self.matrix
 
-    def scaled(self, factor: float) -> "DenseBlock":
+    def _times(self, factor: float) -> "DenseBlock":
         return DenseBlock(self.site, self.matrix * factor)
 
-    def inverse_root(self, vectors: Tensor, delta: float) -> Tensor:
+    def _whitened(self, vectors: Tensor, delta: float) -> Tensor:
         values, basis = self._decomposed
         scale = (values + delta).rsqrt()
         root = ((basis * scale) @ basis.mT).to(vectors)

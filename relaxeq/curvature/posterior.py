@@ -8,7 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature.blocks import Block
+from relaxeq.curvature.blocks import Block, check_precision
 from relaxeq.curvature.precision import no_autocast, wide
 from relaxeq.curvature.recording import Recording, recorded
 from relaxeq.errors import SpecError
@@ -25,13 +25,23 @@ class Posterior:
     """N(θ*, ⊕ (H + α I)⁻¹) around the trained weights: a block per parameter (§4).
 
     `precisions` holds α by parameter; a parameter with α = ∞ has no variance. `likelihood` says
-    what outputs mean.
+    what outputs mean. Raises SpecError unless every trained parameter has a block and a positive α.
     """
 
     net: nn.Module
     blocks: Mapping[str, Block]
     precisions: Mapping[str, float]
     likelihood: Likelihood = Categorical()
+
+    def __post_init__(self) -> None:
+        for name in self._sites():
+            for given in ("blocks", "precisions"):
+                if name not in getattr(self, given):
+                    raise SpecError(
+                        f"{given} lacks {name!r}: give one per trained parameter, or write "
+                        "requires_grad_(False) on those without variance."
+                    )
+            check_precision(f"precisions[{name!r}]", self.precisions[name])
 
     def tempered(self, temperature: float) -> "Posterior":
         """N(θ*, T (H + α)⁻¹): T below 1 is colder, and trusts the trained weights more.
@@ -72,14 +82,14 @@ class Posterior:
     @contextmanager
     def sampled(self, generator: torch.Generator | None = None) -> Iterator[nn.Module]:
         """The network with weights drawn from the posterior, put back afterwards."""
-        kept = {name: p.detach().clone() for name, p in self._parameters().items()}
+        kept = [(p, p.detach().clone()) for p in self._parameters().values()]
         try:
             self._draw(generator)
             yield self.net
         finally:
             with torch.no_grad():
-                for name, parameter in self._parameters().items():
-                    parameter.copy_(kept[name])
+                for parameter, value in kept:
+                    parameter.copy_(value)
 
     @torch.no_grad()
     def _draw(self, generator: torch.Generator | None) -> None:

@@ -93,6 +93,34 @@ def test_temperature_multiplies_the_covariance(flavour, temperature):
     torch.testing.assert_close(steps[1], temperature**0.5 * steps[0])
 
 
+def test_parameters_frozen_while_weights_are_drawn_are_put_back_too():
+    posterior = posterior_of("kfac")
+    before = {name: p.detach().clone() for name, p in posterior.net.named_parameters()}
+    with posterior.sampled() as net:
+        net.requires_grad_(False)
+        assert not torch.equal(net[3].weight, before["3.weight"])
+    for name, parameter in posterior.net.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+@pytest.mark.parametrize("bad", [0.0, -5.0, math.nan])
+def test_precisions_that_are_none(bad):
+    found = posterior_of("kfac")
+    with pytest.raises(SpecError, match=rf"precisions\['3.bias'\]={bad} must be positive"):
+        Posterior(found.net, found.blocks, {**found.precisions, "3.bias": bad})
+
+
+@pytest.mark.parametrize("part", ["blocks", "precisions"])
+def test_every_trained_parameter_needs_a_block_and_a_precision(part):
+    found = posterior_of("kfac")
+    given = {"blocks": dict(found.blocks), "precisions": dict(found.precisions)}
+    del given[part]["3.bias"]
+    with pytest.raises(SpecError, match=f"{part} lacks '3.bias': give one per trained parameter"):
+        Posterior(found.net, **given)
+    found.net[3].bias.requires_grad_(False)
+    Posterior(found.net, **given)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
 def test_temperatures_that_are_none(temperature):
     with pytest.raises(SpecError, match=r"temperature=.* must be positive and finite; 1 changes"):
