@@ -216,7 +216,7 @@ def likelihood_from(given: "str | Likelihood") -> Likelihood:
         "binary": Bernoulli(),
         "counts": Poisson(),
     }
-    if given not in named:
+    if not isinstance(given, str) or given not in named:
         raise SpecError(
             f"likelihood={given!r} is not one of {sorted(named)}; write one of them, or pass a "
             "relaxeq.likelihoods.Likelihood such as Gaussian(noise=0.1)."

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature.batches import Batch
+from relaxeq.curvature.batches import Batch, read_again
 from relaxeq.curvature.blocks import CorrectedBlock, DiagonalBlock
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
 from relaxeq.curvature.kfac import kronecker
@@ -26,9 +26,9 @@ def corrected(
 
     values[b, u, v] = Σ_n Σ_k (g_uᵀ Σ_s g a_vᵀ)², per-datum gradients in the eigenbases of A and G.
     """
-    plain, _ = kronecker(net, loader, settings)
+    plain, first = kronecker(net, loader, settings)
     bases = {name: block.corrected.bases for name, block in plain.items()}
-    squares, totals = _squares(net, loader, settings, bases)
+    squares, totals = _squares(net, read_again(loader, first.count), settings, bases)
     return {n: CorrectedBlock(s.site, bases[n], s.values) for n, s in squares.items()}, totals
 
 

@@ -68,6 +68,10 @@ def estimate(
     called as they are: `Subset(size, flavour)`, `Bound(size, batches)`.
     """
     check_flavour(flavour)
+    if not isinstance(settings, Pass):
+        raise SpecError(
+            f"settings={settings!r} must be a relaxeq.curvature.Pass: write Pass(likelihood)."
+        )
     chosen = FLAVOURS[flavour] if isinstance(flavour, str) else flavour
     blocks, totals = chosen(net, loader, settings)
     return Estimate(blocks, totals.log_likelihood, totals.count, totals.entries)
@@ -75,6 +79,10 @@ def estimate(
 
 def check_flavour(flavour: object) -> None:
     """Raise SpecError unless the flavour exists, or is a value to call."""
+    if isinstance(flavour, type):
+        raise SpecError(
+            f"curvature={flavour.__name__} is a class, not a value: write {flavour.__name__}(...)."
+        )
     if flavour not in FLAVOURS if isinstance(flavour, str) else not callable(flavour):
         raise SpecError(
             f"curvature={flavour!r} is not one of {', '.join(FLAVOURS)}, nor a value such as "

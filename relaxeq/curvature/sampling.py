@@ -12,7 +12,7 @@ from relaxeq.curvature.blocks import Block, KernelSpectrum
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
 from relaxeq.curvature.flavours import FLAVOURS
 from relaxeq.curvature.precision import wide
-from relaxeq.errors import SpecError
+from relaxeq.errors import DataError, SpecError
 from relaxeq.likelihoods import likelihood_from
 from relaxeq.sites import Site
 
@@ -123,10 +123,10 @@ def _drawn(
     count, entries, total, rows = 0, 0, 0.0, batch or 1
     for pair in batches(loader):
         inputs, targets = checked_batch(pair, net)
-        outputs = wide(net(inputs))
+        outputs = net(inputs)
         check_outputs(outputs)
         likelihood.check(outputs, targets)
-        total += float(likelihood.log_likelihood(outputs, targets))
+        total += float(likelihood.log_likelihood(outputs.double(), targets))
         count, entries = count + len(inputs), entries + outputs.numel()
         rows = batch or max(rows, len(inputs))
         kept = _smallest(kept, (_keys(len(inputs), generator), inputs, targets), size)
@@ -147,6 +147,12 @@ def _keys(count: int, generator: torch.Generator | None) -> Tensor:
 def _smallest(
     kept: tuple[Tensor, Tensor, Tensor] | None, found: tuple[Tensor, Tensor, Tensor], size: int
 ) -> tuple[Tensor, Tensor, Tensor]:
+    if kept is not None and kept[1].shape[1:] != found[1].shape[1:]:
+        raise DataError(
+            "Subset and Bound put drawn data into batches of their own, so that all x must be of "
+            f"one shape, not {tuple(kept[1].shape[1:])} and {tuple(found[1].shape[1:])}: resize "
+            "them, or take a flavour of all data such as 'kfac'."
+        )
     keys, inputs, targets = (
         found if kept is None else (torch.cat(pair) for pair in zip(kept, found, strict=True))
     )

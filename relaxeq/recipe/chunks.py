@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor
 
-from relaxeq.curvature import Batch
+from relaxeq.curvature import Batch, batches
 from relaxeq.errors import DataError
 
 
@@ -37,7 +37,7 @@ class Chunks:
 
     def __iter__(self) -> Iterator[Batch]:
         """Read the loader once."""
-        for batch in self.loader:
+        for batch in batches(self.loader):
             if _splits(batch):
                 yield from zip(*(tensor.split(self.size) for tensor in batch), strict=True)
             else:

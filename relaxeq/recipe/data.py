@@ -8,15 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from relaxeq.curvature import Batch, batches, checked_batch, wide
+from relaxeq.curvature.batches import AGAIN, check_count
 from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError, SiteError
 from relaxeq.likelihoods import Likelihood
 from relaxeq.recipe.fingerprint import Fingerprint
+from relaxeq.recipe.modes import evaluating
 from relaxeq.recipe.scores import score_of
-
-AGAIN = (
-    "pass a loader that can be read again and again (a DataLoader or a list of batches, not a "
-    "generator)"
-)
 
 
 def inspect(
@@ -42,8 +39,7 @@ def inspect(
         if seen is not None:
             seen.add(inputs, targets)
         count += len(inputs)
-    if not count:
-        raise DataError(f"{name} gave no data: pass a loader with at least one (x, y) batch.")
+    check_count(count, name)
     return count
 
 
@@ -58,9 +54,9 @@ def _named(name: str) -> Iterator[None]:
 
 @torch.no_grad()
 def _one_output(net: nn.Module, inputs: Tensor) -> Tensor:
-    mode = net.training
     try:
-        outputs = net.eval()(inputs[:1])
+        with evaluating(net):
+            outputs = net(inputs[:1])
     except RelaxeqError:
         raise
     except (RuntimeError, ValueError, IndexError) as error:
@@ -68,8 +64,6 @@ def _one_output(net: nn.Module, inputs: Tensor) -> Tensor:
             f"the network does not take inputs of shape {_shape(inputs)} and {inputs.dtype}: "
             f"{error}. Reshape or convert them, or build the network for them."
         ) from error
-    finally:
-        net.train(mode)
     if not isinstance(outputs, Tensor):
         raise ShapeError(
             f"the network must return one tensor (batch, out), got {type(outputs).__name__}: "
@@ -90,20 +84,19 @@ def _shape(inputs: Tensor) -> str:
 @torch.no_grad()
 def evaluate(net: nn.Module, loader: Iterable[Batch], likelihood: Likelihood) -> dict[str, float]:
     """Mean NLL in nats per datum, and the likelihood's score (accuracy, RMSE), in eval mode."""
-    mode, score = net.training, score_of(likelihood)
-    net.eval()
+    score = score_of(likelihood)
     count, total, scores = 0, 0.0, 0.0
-    for batch in loader:
-        inputs, targets = checked_batch(batch, net)
-        outputs = wide(net(inputs))
-        likelihood.check(outputs, targets)
-        count += len(inputs)
-        loss = -likelihood.log_likelihood(outputs, targets)
-        check_loss(net, loss, inputs)
-        total += float(loss)
-        if score is not None:
-            scores += float(score.values(outputs, targets).sum())
-    net.train(mode)
+    with evaluating(net):
+        for batch in loader:
+            inputs, targets = checked_batch(batch, net)
+            outputs = wide(net(inputs))
+            likelihood.check(outputs, targets)
+            count += len(inputs)
+            loss = -likelihood.log_likelihood(outputs.double(), targets)
+            check_loss(net, loss, inputs)
+            total += float(loss)
+            if score is not None:
+                scores += float(score.values(outputs, targets).sum())
     if not count:
         raise DataError(f"test_loader gave no data this time: {AGAIN}.")
     metrics = {"test_nll": total / count}

@@ -9,11 +9,13 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature import Batch, KroneckerBlock, Pass, batches, checked_batch, estimate
+from relaxeq.curvature import Batch, KroneckerBlock, Pass, checked_batch, estimate
+from relaxeq.curvature.batches import read_again
 from relaxeq.errors import NumericsError, SpecError
-from relaxeq.evidence import log_marginal_likelihood
+from relaxeq.evidence import check_precision, log_marginal_likelihood
 from relaxeq.likelihoods import Likelihood, likelihood_from
-from relaxeq.recipe.priors import prior_groups, terms_of
+from relaxeq.recipe.modes import evaluating
+from relaxeq.recipe.priors import PriorGroup, prior_groups, terms_of
 from relaxeq.recipe.tapes import Tape, record
 from relaxeq.sites import is_deterministic
 
@@ -54,12 +56,8 @@ def evidence_gradient(
     hyperparameters, and the memory of one batch with its second-order graph.
     """
     chosen = likelihood_from(likelihood)
-    mode = net.training
-    with _differentiable(_hyperparameters(net, names)) as found:
-        try:
-            return _gradient(net.eval(), loader, found, chosen, precisions)
-        finally:
-            net.train(mode)
+    with _differentiable(_hyperparameters(net, names)) as found, evaluating(net):
+        return _gradient(net, loader, found, chosen, precisions)
 
 
 def _gradient(
@@ -70,7 +68,7 @@ def _gradient(
     precisions: Mapping[str, float] | None,
 ) -> EvidenceGradient:
     groups = prior_groups(net)
-    alphas = {group.name: group.precision for group in groups} | dict(precisions or {})
+    alphas = _precisions(groups, precisions or {})
     now = estimate(net, loader, Pass(likelihood))
     terms = terms_of(net, groups, now.blocks)
     evidence = log_marginal_likelihood(now.log_likelihood, terms, alphas)
@@ -81,7 +79,7 @@ def _gradient(
         for name in group.parameters
     }
     totals = {name: torch.zeros_like(parameter) for name, parameter in found.items()}
-    for batch in batches(loader):
+    for batch in read_again(loader, now.count):
         inputs, targets = checked_batch(batch, net)
         with torch.enable_grad():
             _add_batch(record(net, inputs), targets, likelihood, slopes, (found, totals))
@@ -92,6 +90,18 @@ def _gradient(
                 "or a predicted probability is 0 to all digits; use float64."
             )
     return EvidenceGradient(evidence, totals)
+
+
+def _precisions(groups: Iterable[PriorGroup], given: Mapping[str, float]) -> dict[str, float]:
+    """α by prior group: those of the network, but for the given ones."""
+    known = {group.name: group.precision for group in groups}
+    if unknown := sorted(set(given) - set(known)):
+        raise SpecError(
+            f"precisions={unknown} are not prior groups of net, which are {sorted(known)}."
+        )
+    for name, value in given.items():
+        check_precision(value, f"precisions[{name!r}]")
+    return known | dict(given)
 
 
 def _slopes(block: object, precision: float) -> Factors:

@@ -1,12 +1,17 @@
 """Noise that is learned: σ moves to its best value before the precisions move."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from relaxeq.curvature import Estimate, Spectrum
+from relaxeq.errors import EvidenceWarning
 from relaxeq.evidence import Noise, Term, rescaled
 from relaxeq.likelihoods import LearnedGaussian, Likelihood
+
+ROUNDING = 1e-15
+"""Of log p, relative: a sum in float64."""
 
 
 def relearned(
@@ -26,8 +31,17 @@ def relearned(
 def _noise(sigma: float, found: Estimate[Spectrum]) -> Noise:
     """R from log p(y|f) = −½ [R/σ² + M log 2πσ²]."""
     constant = found.entries * math.log(2 * math.pi * sigma**2)
-    squares = sigma**2 * (-2 * found.log_likelihood - constant)
-    return Noise(max(squares, 0.0), found.entries, sigma**-2)
+    ratio = -2 * found.log_likelihood - constant
+    if ratio <= (least := ROUNDING * (abs(ratio + constant) + abs(constant))):
+        ratio = least  # all that is known of R: an R of 0 would end at the least noise there is
+        warnings.warn(
+            f"targets are fitted so closely that at noise={sigma:g} rounding hides what is left of "
+            "LearnedGaussian's noise: start it nearer to the noise that you expect. Weights that "
+            "fit every target exactly say nothing of it: write Gaussian(noise).",
+            EvidenceWarning,
+            stacklevel=7,
+        )
+    return Noise(sigma**2 * ratio, found.entries, sigma**-2)
 
 
 def learned_noise(likelihood: Likelihood) -> dict[str, float]:

@@ -1,12 +1,24 @@
 """Predictions of the Laplace posterior, linearised or sampled, and their calibration."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from relaxeq.curvature import FLAVOURS, Batch, Pass, Posterior, batches, checked_batch, wide
-from relaxeq.errors import DataError, SpecError
+from relaxeq.curvature import (
+    FLAVOURS,
+    Batch,
+    Pass,
+    Posterior,
+    batches,
+    checked_batch,
+    estimate,
+    wide,
+)
+from relaxeq.curvature.batches import check_count, check_inputs, check_outputs
+from relaxeq.errors import SpecError
+from relaxeq.evidence.updates import is_count
 from relaxeq.likelihoods import (
     Bernoulli,
     Categorical,
@@ -21,6 +33,7 @@ from relaxeq.recipe.calibration import (
     calibration,
     normal_calibration,
 )
+from relaxeq.recipe.modes import evaluating
 from relaxeq.recipe.priors import prior_groups
 from relaxeq.recipe.result import FitResult
 
@@ -43,8 +56,9 @@ def posterior(
     """The posterior of a fit, its curvature taken on the training data (exact columns)."""
     if flavour not in FLAVOURS:
         raise SpecError(f"flavour={flavour!r} of a posterior is not one of {', '.join(FLAVOURS)}.")
-    result.net.eval()
-    blocks, _ = FLAVOURS[flavour](result.net, train_loader, settings or Pass(result.likelihood))
+    settings = Pass(result.likelihood) if settings is None else settings
+    with evaluating(result.net):
+        blocks = estimate(result.net, train_loader, settings, flavour).blocks
     learned = {prior.name: prior.precision for prior in result.priors}
     owners = {name: group.name for group in prior_groups(result.net) for name in group.parameters}
     precisions = {name: learned[owner] for name, owner in owners.items()}
@@ -70,9 +84,10 @@ def predict(
             f"likelihood={posterior.likelihood!r} has no known mean E[y|f]: average it yourself "
             "over N(outputs, covariance) of posterior.covariance(inputs)."
         )
-    if method == "linearised":
-        return mean(_linearised(posterior, inputs, samples, generator)).mean(0)
-    return mean(_outputs(posterior, inputs, method, samples, generator)).mean(0)
+    with _asked(posterior, inputs, samples):
+        if method == "linearised":
+            return mean(_linearised(posterior, inputs, samples, generator)).mean(0)
+        return mean(_outputs(posterior, inputs, method, samples, generator)).mean(0)
 
 
 def predict_normal(
@@ -88,11 +103,11 @@ def predict_normal(
     over drawn weights; "map" N(f, σ²).
     """
     noise = _noise(posterior)
-    if method == "linearised":
-        posterior.net.eval()
-        mean, covariance = posterior.covariance(inputs)
-        return mean, (covariance.diagonal(dim1=1, dim2=2) + noise**2).sqrt()
-    found = _outputs(posterior, inputs, method, samples, generator)
+    with _asked(posterior, inputs, samples):
+        if method == "linearised":
+            mean, covariance = posterior.covariance(inputs)
+            return mean, (covariance.diagonal(dim1=1, dim2=2) + noise**2).sqrt()
+        found = _outputs(posterior, inputs, method, samples, generator)
     spread = found.var(0) if len(found) > 1 else torch.zeros_like(found[0])
     return found.mean(0), (spread + noise**2).sqrt()
 
@@ -120,10 +135,21 @@ def _pairs(
     rows = []
     for batch in batches(loader):
         inputs, targets = checked_batch(batch, posterior.net)
-        rows.append([*found(inputs), targets])
-    if not rows:
-        raise DataError("loader gave no data: pass at least one (x, y) batch.")
+        values = found(inputs)
+        posterior.likelihood.check(values[0], targets)
+        rows.append([*values, targets])
+    check_count(len(rows))
     return [torch.cat(column) for column in zip(*rows, strict=True)]
+
+
+@contextmanager
+def _asked(posterior: Posterior, inputs: Tensor, samples: int) -> Iterator[None]:
+    """Check what predictions are asked of, and make them in evaluation mode."""
+    if not is_count(samples):
+        raise SpecError(f"samples={samples!r} must be a whole number, at least 1.")
+    check_inputs(inputs)
+    with evaluating(posterior.net):
+        yield
 
 
 def _noise(posterior: Posterior) -> float:
@@ -140,7 +166,6 @@ def _linearised(
     posterior: Posterior, inputs: Tensor, samples: int, generator: torch.Generator | None
 ) -> Tensor:
     """Outputs (samples, batch, out) of the linearised network; for real targets just their mean."""
-    posterior.net.eval()
     outputs, covariance = posterior.covariance(inputs)
     if isinstance(posterior.likelihood, Gaussian | LearnedGaussian):
         return outputs[None]
@@ -159,13 +184,18 @@ def _outputs(
     generator: torch.Generator | None,
 ) -> Tensor:
     """Outputs (draws, batch, out) of the network itself."""
-    posterior.net.eval()
     if method == "map":
-        return wide(posterior.net(inputs))[None]
+        return _forward(posterior.net, inputs)[None]
     if method != "sampled":
         raise SpecError(f"method={method!r} is not 'linearised', 'sampled' or 'map'.")
     found = []
     for _ in range(samples):
         with posterior.sampled(generator) as net:
-            found.append(wide(net(inputs)))
+            found.append(_forward(net, inputs))
     return torch.stack(found)
+
+
+def _forward(net: nn.Module, inputs: Tensor) -> Tensor:
+    outputs = net(inputs)
+    check_outputs(outputs)
+    return wide(outputs)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from relaxeq import Field, RelaxedLayer, deterministic, exact_ggn, groups, kfac
-from relaxeq.curvature import estimate
+from relaxeq.curvature import FLAVOURS, Bound, estimate
 from relaxeq.curvature.collect import Pass
 from relaxeq.errors import DataError, NumericsError, SpecError
 from relaxeq.likelihoods import Gaussian
@@ -169,10 +169,50 @@ def test_overflow_names_the_parameter(flavour):
         blocks_of(net, [(x, torch.tensor([0, 1, 1, 0]))], flavour, "classification")
 
 
-def test_unknown_flavours_are_refused():
+@pytest.mark.parametrize(
+    ("settings", "flavour", "message"),
+    [
+        (Pass, "kfca", "curvature='kfca' is not one of kfac, averaged"),
+        (Pass, Bound, r"curvature=Bound is a class, not a value: write Bound\("),
+        (Pass, None, "curvature=None is not one of"),
+        (lambda: "classification", "kfac", r"settings='classification' must be .*: write Pass\("),
+        (
+            lambda: Pass(["classification"]),
+            "kfac",
+            r"likelihood=\['classification'\] is not one of",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_flavour_or_no_pass_is_refused(settings, flavour, message):
     net, loader = task("mlp", "classification")
-    with pytest.raises(SpecError, match="curvature='kfca' is not one of kfac, averaged"):
-        estimate(net, loader, Pass(), "kfca")
+    with pytest.raises(SpecError, match=message):
+        estimate(net, loader, settings(), flavour)
+
+
+def test_two_passes_need_a_loader_that_can_be_read_twice():
+    net, loader = task("mlp", "classification")
+    with pytest.raises(DataError, match="read twice, but gave 0 data the second time, 5 before"):
+        blocks_of(net, iter(loader), "corrected", "classification")
+    torch.testing.assert_close(
+        blocks_of(net, iter(loader), "kfac", "classification")["0.weight"].dense(),
+        blocks_of(net, loader, "kfac", "classification")["0.weight"].dense(),
+    )
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_factors_of_blocks_and_prior_precisions_are_positive(flavour):
+    net, loader = task("mlp", "classification")
+    block = blocks_of(net, loader, flavour, "classification")["0.weight"]
+    vectors = torch.ones(1, *block.site.shape)
+    for bad in (0.0, -1.0, float("nan")):
+        with pytest.raises(SpecError, match=f"factor={bad} of a block must be positive"):
+            block.scaled(bad)
+        for method in (block.logdet, lambda delta: block.inverse_root(vectors, delta)):
+            with pytest.raises(SpecError, match=f"delta={bad} must be positive: it is a prior"):
+                method(bad)
+    with pytest.raises(SpecError, match="factor=inf"):
+        block.scaled(float("inf"))
 
 
 def test_large_parameters_have_no_exact_block():

@@ -89,6 +89,15 @@ def test_draws_follow_the_generator(flavour):
         estimate(net, [], drawn(0), flavour)
 
 
+@pytest.mark.parametrize("flavour", [Subset(5), Bound(2, 2)], ids=str)
+def test_data_of_several_shapes_have_no_batch_in_common(flavour):
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
+    loader = [(torch.randn(3, 2, n, n), torch.arange(3)) for n in (4, 6)]
+    estimate(net, loader, Pass())
+    with pytest.raises(DataError, match=r"of one shape, not \(2, 4, 4\) and \(2, 6, 6\): resize"):
+        estimate(net, loader, drawn(0), flavour)
+
+
 def evidence(net, found, blocks, delta):
     named = dict(net.named_parameters())
     norms = {name: float(parameter.detach().square().sum()) for name, parameter in named.items()}

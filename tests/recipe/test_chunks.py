@@ -88,6 +88,15 @@ def test_sizes_that_are_none(size: object, unchecked: None) -> None:
         rq.Chunks([columns()], size)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("loader", "message"),
+    [(None, "loader=None is no loader"), (TensorDataset(*columns()), "is a TensorDataset, whose")],
+)
+def test_loaders_that_are_none(loader: object, message: str, unchecked: None) -> None:
+    with pytest.raises(DataError, match=message):
+        rq.kfac(nn.Linear(3, 2), rq.Chunks(loader, 2))  # type: ignore[arg-type]
+
+
 def test_the_size_and_loader_are_shown() -> None:
     assert repr(rq.Chunks([], 3)) == "Chunks([], 3)"
 

@@ -1,5 +1,6 @@
 """What data may be, and what evaluation says of them, against sums written out here."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -38,12 +39,14 @@ BAD: dict[str, tuple[Any, type[RelaxeqError], str]] = {
     "one-hot": ([(X, nn.functional.one_hot(Y))], DataError, r"\(6, 2\): write y\.argmax\(1\)"),
     "a column": ([(X, Y[:, None])], DataError, r"shape \(6, 1\): write y\[:, 0\]\.long\(\)"),
     "too few labels": ([(X, Y[:4])], DataError, r"shape \(4,\): x and y .* must be of one length"),
-    "no axis": ([(X, Y[0])], DataError, r"shape \(\): x and y of a batch must be of one length"),
+    "no axis": ([(X, Y[0])], DataError, r"y of shape \(\), without a batch .*DataLoader"),
     "features": ([(torch.zeros(6, 3), Y)], ShapeError, r"shape \(batch, 3\) and torch\.float32"),
     "late": ([(X, Y), (X[:, :1], Y)], ShapeError, r"does not take inputs of shape \(batch, 1\)"),
     "double": ([(X.double(), Y)], ShapeError, r"\(batch, 2\) and torch\.float64: .*convert them"),
     "whole": ([(X.long(), Y)], ShapeError, r"\(batch, 2\) and torch\.int64"),
-    "single data": (TensorDataset(X, Y), ShapeError, r"does not take inputs of shape \(batch\)"),
+    "single data": (TensorDataset(X, Y), DataError, r" is a TensorDataset, .*: write DataLoader\("),
+    "listed data": (list(TensorDataset(X, Y)), DataError, r"y of shape \(\), .* by DataLoader\("),
+    "a number": ([(X[0, 0], Y)], DataError, r"x of shape \(\), without a batch"),
 }
 
 
@@ -194,9 +197,33 @@ def test_what_is_no_tensor_is_named(name: str) -> None:
 
 def test_evaluation_stops_at_a_loss_that_is_not_finite() -> None:
     net = nn.Linear(2, 2)
-    huge = X * 1e38
+    nn.init.constant_(net.weight, 1e10)
     with pytest.raises(NumericsError, match=r"the loss is (nan|inf)"):
-        evaluate(net, [(huge * 3, Y)], Categorical())
+        evaluate(net, [(X * 1e38, Y)], Categorical())
+
+
+def test_what_is_frozen_in_evaluation_mode_stays_so() -> None:
+    """Also after a batch that is refused."""
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, affine=False), nn.Linear(2, 2)).train()
+    net[1].eval()
+    inspect(net, [(X, Y)], Categorical(), "train_loader")
+    evaluate(net, [(X, Y)], Categorical())
+    with pytest.raises(DataError):
+        evaluate(net, [(X, Y + 5)], Categorical())
+    assert [module.training for module in net.modules()] == [True, True, False, True]
+
+
+def test_the_likelihood_of_evaluation_is_summed_in_double_precision() -> None:
+    """In single precision ½ log 2πσ² swallows what the residuals say."""
+    x, y = torch.randn(500, 2), 1e-5 * torch.randn(500, 2)
+    net = nn.Linear(2, 2)
+    for parameter in net.parameters():
+        nn.init.zeros_(parameter)
+    noise = 1 / math.sqrt(2 * math.pi)
+    found = evaluate(net, [(x, y)], Gaussian(noise))["test_nll"]
+    assert found == pytest.approx(math.pi * float(y.double().square().sum(1).mean()), rel=1e-5)
+    wide = evaluate(net, [(x, y)], Gaussian(1.0))["test_nll"] - math.log(2 * math.pi)
+    assert wide == pytest.approx(float(y.double().square().sum(1).mean()) / 2, rel=1e-3)
 
 
 def test_a_loader_that_is_used_up_says_so() -> None:

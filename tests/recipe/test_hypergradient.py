@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 import relaxeq as rq
-from relaxeq import groups
+from relaxeq import deterministic, groups
 from relaxeq.curvature import Pass, estimate
-from relaxeq.errors import NumericsError, SpecError
+from relaxeq.errors import DataError, NumericsError, SpecError
 from relaxeq.evidence import log_marginal_likelihood
 from relaxeq.fields import Field
 from relaxeq.likelihoods import likelihood_from
@@ -141,6 +141,34 @@ def test_errors(make, names, message, float64, unchecked):
     net = make()
     with pytest.raises(SpecError, match=message):
         evidence_gradient(net, data(net), names)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"0.paths.S-FC.u1": 2.0}, r"precisions=\['0.paths.S-FC.u1'\] are not prior groups of net"),
+        ({"typo": 2.0}, r"precisions=\['typo'\] .*which are \['0.bias', '0.paths.S-CONV', "),
+        ({"0.paths.S-FC": 0.0}, r"precisions\['0.paths.S-FC'\]=0.0 must be positive"),
+        ({"0.paths.S-FC": -1.0}, r"precisions\['0.paths.S-FC'\]=-1.0 must be positive"),
+    ],
+)
+def test_bad_precisions(given, message, float64):
+    net = network()
+    with pytest.raises(SpecError, match=message):
+        evidence_gradient(net, data(net), precisions=given)
+
+
+def test_a_loader_that_is_used_up_by_the_first_reading_says_so(float64):
+    net = network()
+    with pytest.raises(DataError, match="is read twice, but gave 0 data the second time, 7 before"):
+        evidence_gradient(net, iter(data(net)))
+
+
+def test_every_module_keeps_its_own_mode():
+    net = nn.Sequential(nn.Linear(3, 3), deterministic(nn.BatchNorm1d(3)), nn.Linear(3, 2)).train()
+    net[1].eval()
+    evidence_gradient(net, [(torch.randn(4, 3), torch.tensor([0, 1, 1, 0]))])
+    assert [module.training for module in net.modules()] == [True, True, False, True]
 
 
 def test_divergence_is_told(float64):

@@ -11,6 +11,8 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from torch import Tensor, nn
 
+from relaxeq.curvature import Subset
+from relaxeq.errors import EvidenceWarning
 from relaxeq.evidence import LBFGS, Adam, MacKay, Update
 from relaxeq.likelihoods import Gaussian, LearnedGaussian
 from relaxeq.recipe import FitResult, Options, fit, posterior
@@ -64,6 +66,43 @@ def test_noise_and_priors_learn_what_type_ii_maximum_likelihood_says(
     bias_part = COUNT / result.likelihood.noise**2 + result.prior("bias").precision
     expected = float(x[0] @ torch.linalg.solve(hessian, x[0])) + 1 / bias_part
     torch.testing.assert_close(cover[0], expected * torch.eye(2))
+
+
+def small(unit: float) -> tuple[nn.Linear, list[tuple[Tensor, Tensor]]]:
+    """Targets of this size in single precision, and weights that are 0."""
+    x, y = torch.randn(400, 3).float(), unit * torch.randn(400, 1).float()
+    net = nn.Linear(3, 1).float()
+    for parameter in net.parameters():
+        nn.init.zeros_(parameter)
+    return net, list(zip(x.split(200), y.split(200), strict=True))
+
+
+@pytest.mark.parametrize("curvature", ["kfac", Subset(400)], ids=str)
+def test_targets_far_below_the_first_noise_have_a_noise_all_the_same(
+    curvature: str | Subset, options: Make
+) -> None:
+    """R/σ² is 1e-8 of log p, which single precision would round away."""
+    net, loader = small(1e-4)
+    settings = options(
+        likelihood=LearnedGaussian(1.0), curvature=curvature, lr=0.01, burn_in=0, update_every=50
+    )
+    result = fit(net, loader, epochs=50, options=settings)
+    squares = [(net(x) - y).detach().square().mean() for x, y in loader]
+    assert isinstance(result.likelihood, LearnedGaussian)
+    assert result.likelihood.noise == pytest.approx(float(sum(squares) / 2) ** 0.5, rel=0.02)
+    assert result.evidence == pytest.approx(7.8, abs=0.2)
+
+
+def test_targets_that_are_fitted_exactly_have_the_noise_that_rounding_leaves(options: Make) -> None:
+    """And a warning; every update says more, down to the least noise there is."""
+    net, loader = small(0.0)
+    settings = options(likelihood=LearnedGaussian(1.0), burn_in=0, update_every=1)
+    with pytest.warns(EvidenceWarning, match="rounding hides .*write Gaussian"):
+        result = fit(net, loader, epochs=4, options=settings)
+    noises = [row["noise"] for row in result.history]
+    assert 1e-8 < noises[0] < 1e-7
+    assert noises[1:] == [pytest.approx(1e-8)] * 3
+    assert math.isfinite(result.evidence)
 
 
 def test_map_keeps_the_noise(options: Make) -> None:

@@ -1,12 +1,15 @@
 """Posterior predictions and calibration against quadrature and hand computation."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from relaxeq.errors import DataError, SpecError
-from relaxeq.likelihoods import LearnedGaussian
+from relaxeq.curvature import Posterior, kfac
+from relaxeq.errors import DataError, NumericsError, SpecError
+from relaxeq.likelihoods import LearnedGaussian, likelihood_from
 from relaxeq.recipe import (
     NormalCalibration,
     Options,
@@ -171,6 +174,64 @@ def test_bad_flavour():
     result = fit(nn.Linear(2, 2), loader, epochs=1, objective="map")
     with pytest.raises(SpecError, match="flavour='ggn' of a posterior is not one of kfac"):
         posterior(result, loader, flavour="ggn")
+
+
+METHODS = ["map", "linearised", "sampled"]
+
+
+def untrained(batch, likelihood="classification"):
+    net = nn.Linear(batch[0].shape[1], 2, dtype=batch[0].dtype)
+    blocks = kfac(net, [batch], likelihood)
+    return Posterior(net, blocks, dict.fromkeys(blocks, 1.0), likelihood_from(likelihood))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_held_out_targets_must_fit(method):
+    x, y = data(4)
+    found = untrained((x, y))
+    for targets in (y + 1, y - 1, y.float(), y.int()):
+        with pytest.raises(DataError, match="targets .*(labels|int64)"):
+            held_out(found, [(x, targets)], method)
+    x, y = regression(4)
+    found = untrained((x, y), "regression")
+    for targets in (y.mul(math.nan), y.long(), y[:3]):
+        with pytest.raises(DataError, match="targets (hold NaN|of a regression loader)"):
+            held_out(found, [(x, targets)], method)
+
+
+@pytest.mark.parametrize("samples", [0, -1, 1.5, True])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.usefixtures("unchecked")
+def test_draws_are_counted(method, samples):
+    x, y = regression(4)
+    found = untrained((x, y), "regression")
+    for ask in (predict, predict_normal):
+        with pytest.raises(SpecError, match=f"samples={samples} must be a whole number, at least"):
+            ask(found, x, method, samples)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_predicted_from_what_is_not_finite(method):
+    found = untrained(data(4))
+    with pytest.raises(DataError, match="inputs with NaN or infinity"):
+        predict(found, torch.tensor([[0.0, math.nan]]), method)
+    nn.init.constant_(found.net.bias, math.inf)
+    with pytest.raises(NumericsError, match="network gave NaN or infinite outputs"):
+        predict(found, torch.zeros(1, 2), method)
+
+
+def test_predictions_leave_every_module_in_its_mode():
+    loader = [data()]
+    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 2))
+    options = Options(lr=0.05, progress=False)
+    result = fit(net, loader, None, 2, "map", options=options)
+    assert not any(module.training for module in net.modules())
+    net.train()
+    net[1].eval()
+    found = posterior(result, loader)
+    for method in METHODS:
+        predict(found, loader[0][0], method)
+    assert [module.training for module in net.modules()] == [True, True, False, True]
 
 
 def test_bad_input(fitted):
