@@ -1,5 +1,6 @@
 """The entry point: commands, exit codes, and errors without tracebacks."""
 
+import io
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -72,6 +73,8 @@ def run(
     commands: typer.Typer, arguments: Sequence[str] | None, name: str | None = None
 ) -> NoReturn:
     """Run and exit; errors and warnings of relaxeq become one message, errors with exit code 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a table is no reason to fail after a training
     with warnings.catch_warnings():
         warn_plainly()
         try:

@@ -9,12 +9,14 @@ from typing import Annotated, Any, final
 import torch
 import typer
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor, nn
 
 from relaxeq.cli.console import wide_console
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import PlanarGroup, planar
+from relaxeq.study import check_seed
 from relaxeq.testing.equivariance import field_type, inspected, measured, probed
 from relaxeq.testing.loading import load_network
 from relaxeq.testing.report import ElementError, EquivarianceReport
@@ -58,6 +60,7 @@ def check(  # noqa: PLR0913  (an option each)
     ):
         if value not in known:
             raise SpecError(f"{name} {value} must be one of {', '.join(known)}.")
+    check_seed(seed)
     torch.manual_seed(seed)
     network = load_network(target).to(DTYPES[dtype]).eval()
     field = Field(planar(group), channels, _size(size), rep)
@@ -101,7 +104,7 @@ def _first_pass(network: nn.Module, x: Any, shape: tuple[int, ...]) -> None:
     """Run a user's network once: what it cannot take is a wrong option, not a finding."""
     try:
         network(x)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ShapeError(
             f"the network fails on an input of shape {tuple(shape)}: {str(error).rstrip('.')}. "
             "Give it --channels, --size and --rep that it takes."
@@ -160,7 +163,7 @@ def _show(target: str, verdict: Verdict) -> None:
     console = wide_console()
     height, width = field.size
     title = f"{Path(target).name} under {field.group} on {height}×{width}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     table.add_column("layer", overflow="fold")
     table.add_column("kind", overflow="fold")
     generators = field.group.generators(field.size)
@@ -173,9 +176,9 @@ def _show(target: str, verdict: Verdict) -> None:
         style = "bold" if name == "the whole" else None
         marked = [_cell(error, report.tolerance) for error in shown]
         name = f"{name} ←" if name == report.fault else name
-        table.add_row(name, kind, *marked, style=style)
+        table.add_row(Text(name), Text(kind), *marked, style=style)
     console.print(table)
-    console.print(report.verdict, markup=False)
+    console.print(Text(report.verdict))
 
 
 def _brief(element: Any) -> str:
@@ -183,8 +186,9 @@ def _brief(element: Any) -> str:
     return f"shift ({dy}, {dx})" if (dy, dx) != (0, 0) else f"turn {element.point}"
 
 
-def _cell(error: float, tolerance: float) -> str:
-    return f"{error:.1e}" if error <= tolerance else f"[red]{error:.1e} ✗[/red]"
+def _cell(error: float, tolerance: float) -> Text:
+    passes = error <= tolerance
+    return Text(f"{error:.1e}") if passes else Text(f"{error:.1e} ✗", style="red")
 
 
 def _record(target: str, verdict: Verdict) -> dict[str, Any]:

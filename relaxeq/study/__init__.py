@@ -1,6 +1,6 @@
 """Studies: many trainings at once, that resume, with one display, and figures over their seeds."""
 
-from relaxeq.study.cell import Cell, check_cell, check_device, fit_cell, train_cell
+from relaxeq.study.cell import Cell, check_cell, check_device, check_seed, fit_cell, train_cell
 from relaxeq.study.claims import Claim, claims_list, claims_markdown
 from relaxeq.study.figures import (
     ACCURACY,
@@ -46,6 +46,7 @@ __all__ = [
     "check_cell",
     "check_device",
     "check_processes",
+    "check_seed",
     "check_settings",
     "claims_list",
     "claims_markdown",

@@ -17,6 +17,9 @@ from relaxeq.study.network import Network
 from relaxeq.study.outcome import write_outcome
 from relaxeq.study.training import Training
 
+SEEDS = 1 << 63
+"""How many seeds torch tells apart."""
+
 
 @final
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Cell:
     training: Training
     objective: str
     seed: int
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -59,6 +65,12 @@ class Cell:
         length = self.training.epochs * self.network.cost
         cost = length * (1.5 if self.objective == "laplace" else 1.0)
         return Job(self, out / self.name, self.training.epochs, cost)
+
+
+def check_seed(seed: int) -> None:
+    """Raise SpecError for a seed that torch cannot take."""
+    if not 0 <= seed < SEEDS:
+        raise SpecError(f"seed={seed} must be from 0 to {SEEDS - 1}.")
 
 
 def check_cell(cell: Cell, folder: Path) -> None:

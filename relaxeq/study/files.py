@@ -26,23 +26,18 @@ def read_settings(folder: Path) -> dict[str, Any]:
     file = folder / SETTINGS
     if not file.exists():
         return {}
-    try:
-        return dict(json.loads(file.read_text("utf-8")))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{str(file)!r} is damaged ({error}): restore it, or delete it to go without."
-        ) from error
+    return _read(file)
 
 
 def check_settings(settings: dict[str, Any], file: Path, name: str) -> None:
     """Write the settings of a folder into `file`, or refuse a folder that holds other ones.
 
-    `name` is the argument that an error tells to change.
+    `name` is the argument that an error tells to change. Raises CheckpointError for a damaged file.
     """
     wanted = json.dumps(settings) + "\n"
     if not file.exists():
         write_text(wanted, file)
-    elif (found := file.read_text("utf-8")) != wanted:
+    elif (found := _read(file)) != json.loads(wanted):
         raise CheckpointError(
             f"{name}={str(file.parent)!r} holds runs with other settings"
             f"{_difference(found, settings)}: choose another folder, or delete that one."
@@ -63,10 +58,16 @@ def unclaimed_if_nothing_came(file: Path) -> Iterator[None]:
         raise
 
 
-def _difference(found: str, ours: dict[str, Any]) -> str:
+def _read(file: Path) -> dict[str, Any]:
     try:
-        theirs = dict(json.loads(found))
-    except (TypeError, ValueError):
-        return ""
+        return dict(json.loads(file.read_text("utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{str(file)!r} is damaged ({error}): restore it, or delete it to go without; what was "
+            "trained beside it stays."
+        ) from error
+
+
+def _difference(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     unequal = [key for key in ours if theirs.get(key) != ours[key]]
     return "".join(f", {key}={theirs.get(key)!r} and not {ours[key]!r}" for key in unequal)

@@ -46,7 +46,7 @@ def read_outcome(run: RunT, folder: Path) -> Outcome[RunT]:
     try:
         lines = (folder / HISTORY).read_text("utf-8").splitlines()
         seconds = sum(json.loads(line)["seconds"] for line in lines)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder / HISTORY} is damaged ({error}): delete its folder, and run again."
         ) from error

@@ -20,7 +20,7 @@ class Watch(Generic[RunT]):
         self.jobs, self.console = jobs, console
         self.finished = {job for job in jobs if is_finished(job.folder)}
         self._bars = bars.Progress(
-            bars.TextColumn("{task.description}"),
+            bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(),
             bars.TextColumn("{task.fields[figures]}"),
             bars.TimeRemainingColumn(),

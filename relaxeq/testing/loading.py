@@ -29,7 +29,7 @@ def load_network(target: str) -> nn.Module:
         return found
     try:
         made = found()
-    except Exception as error:  # whatever a user's code raises
+    except (Exception, SystemExit) as error:  # whatever a user's code raises
         raise SpecError(
             f"{name}() fails: {type(error).__name__}: {error}. Write a function without arguments "
             f"that returns the network, and name it in the place of {name}."
@@ -48,7 +48,7 @@ def _module(file: Path) -> Any:
     sys.path.insert(0, str(file.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a user's code raises
+    except (Exception, SystemExit) as error:  # whatever a user's code raises
         raise SpecError(f"{str(file)!r} fails: {type(error).__name__}: {error}.") from error
     finally:
         sys.path.remove(str(file.parent))

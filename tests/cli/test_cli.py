@@ -1,5 +1,6 @@
 """The command line: what it prints where, and its exit codes."""
 
+import io
 import json
 import os
 import signal
@@ -231,3 +232,41 @@ def test_warnings_about_the_evidence_come_without_a_line_of_code(
         run_function(experiment, [])
     assert len(others) == 1
     assert capsys.readouterr().err == "Warning: Train longer.\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_the_terminal_cannot_show_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding))
+    with pytest.raises(SystemExit) as ended:
+        run_function(lambda: print("γ of Z2 ⋊ C4", flush=True), [])
+    assert ended.value.code == 0
+    assert raw.getvalue() == b"? of Z2 ? C4\n"
+
+
+MODULE = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.paths = nn.ModuleDict({"GCONV[p2]": nn.ReLU(), "GCONV[p4]": nn.ReLU()})
+
+    def forward(self, x):
+        return self.paths["GCONV[p2]"](x) + self.paths["GCONV[p4]"](x)
+"""
+
+
+def test_names_in_brackets_are_shown_as_they_are(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "a[red]b.py"
+    file.write_text(MODULE)
+    code, out, err = call("check", f"{file}:Net", "--size", "4", "--channels", "1")
+    assert (code, err) == (0, "")
+    assert "a[red]b.py:Net under" in out
+    assert "paths.GCONV[p2]" in out
+    assert "paths.GCONV[p4]" in out
+    code, _, err = call("check", f"{file}:Net", "--seed", "99999999999999999999")
+    assert code == 2
+    assert "seed=99999999999999999999 must be from 0 to 9223372036854775807." in err

@@ -13,7 +13,16 @@ from relaxeq.evidence import MacKay
 from relaxeq.recipe import Loaders
 from relaxeq.recipe.checkpoint import RunFolder
 from relaxeq.report import read_report
-from relaxeq.study import Cell, Paper, Training, fit_cell, train_cell
+from relaxeq.study import (
+    Cell,
+    Paper,
+    Training,
+    check_cell,
+    fit_cell,
+    read_outcome,
+    read_settings,
+    train_cell,
+)
 
 TASK = ImageTask("digits", (Fitted((8, 8)),), 40, 20)
 SHORT = Training(3, burn_in=1, update_every=1, batch=20)
@@ -168,3 +177,25 @@ def test_what_was_trained_before_an_error_keeps_its_settings(
         train_cell(CELL, tmp_path)
     with pytest.raises(CheckpointError, match="holds runs with other settings"):
         train_cell(replace(CELL, seed=2), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", None], ids=repr)
+def test_damaged_settings_are_no_other_settings(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "settings.json"
+    file.mkdir() if content is None else file.write_bytes(content)
+    for read in (lambda: check_cell(CELL, tmp_path), lambda: read_settings(tmp_path)):
+        with pytest.raises(CheckpointError, match=r"settings.json' is damaged \(.*trained .*stays"):
+            read()
+
+
+@pytest.mark.parametrize("line", ["[]", "3", "{}", '{"seconds": "long"}'])
+def test_a_damaged_history_is_told(tmp_path: Path, line: str) -> None:
+    (tmp_path / "history.jsonl").write_text(line)
+    with pytest.raises(CheckpointError, match="history.jsonl is damaged"):
+        read_outcome(CELL, tmp_path)
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63])
+def test_seeds_are_those_that_torch_takes(seed: int) -> None:
+    with pytest.raises(SpecError, match=f"seed={seed} must be from 0 to 9223372036854775807"):
+        replace(CELL, seed=seed)
