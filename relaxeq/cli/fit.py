@@ -40,7 +40,7 @@ def fit(  # noqa: PLR0913  (an option each)
     update: Annotated[str, typer.Option(help="How they move: adam or mackay.")] = "adam",
     augment: Annotated[bool, typer.Option(help="Flip and shift images in updates.")] = False,
     alpha: Annotated[int, typer.Option(min=1, help="Width of PaperNet.")] = 10,
-    size: Annotated[int | None, typer.Option(help="Side of its images: 8, 16, 32.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Side of its images: 8, 16, 32.")] = None,
     group: Annotated[str, typer.Option(help="Its group: Z2, p2, p4, pm, pmm, p4m.")] = "Z2",
     filters: Annotated[
         str, typer.Option(help="Of GCONV: full, separable, depthwise-separable, pointwise.")
@@ -92,6 +92,7 @@ def _task(
     data: str, root: Path | None, train: int | None, test: int | None, size: int | None
 ) -> Task:
     if data.endswith(SUFFIXES):
+        _refuse(data, root=root, train=train, test=test, size=size)
         return TensorFile(data)
     if data not in SOURCES:
         raise SpecError(
@@ -101,6 +102,14 @@ def _task(
     place = None if root is None else str(root)
     side = _side(load_images(data, place)[0][0]) if size is None else size
     return ImageTask(data, (Fitted((side, side)),), train, test, place)
+
+
+def _refuse(data: str, **options: object) -> None:
+    given = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    if given:
+        raise SpecError(
+            f"{', '.join(given)}: {data} is taken as it is, leave that out, or write another file."
+        )
 
 
 def _side(images: torch.Tensor) -> int:

@@ -8,9 +8,11 @@ from typing import final
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
+from relaxeq.data.checks import check_whole
 from relaxeq.data.draws import generator
-from relaxeq.data.loader import TensorLoader
+from relaxeq.data.loader import TensorLoader, tensors_of
 from relaxeq.data.transforms import moved
 from relaxeq.errors import DataError
 
@@ -50,11 +52,20 @@ class Shifts(Augmentation):
     pixels: int = 4
     fill: tuple[float, ...] | None = None
 
+    def __post_init__(self) -> None:
+        check_whole("pixels", self.pixels, 0)
+
     def draw(self, count: int, random: np.random.Generator) -> Tensor:
         return torch.from_numpy(random.integers(-self.pixels, self.pixels + 1, (count, 2)))
 
     def apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        return moved(images, draws, None if self.fill is None else torch.tensor(self.fill))
+        if self.fill is None:
+            return moved(images, draws)
+        if len(self.fill) != images.shape[1]:
+            raise DataError(
+                f"fill={self.fill!r} must hold a number for each of the {images.shape[1]} channels"
+            )
+        return moved(images, draws, torch.tensor(self.fill))
 
 
 @final
@@ -69,12 +80,15 @@ class AugmentedLoader:
 
     def __init__(
         self,
-        data: tuple[Tensor, Tensor],
+        data: TensorDataset | tuple[Tensor, Tensor],
         batch_size: int,
         steps: Sequence[Augmentation],
         seed: int = 0,
     ) -> None:
-        self.images, self.labels = data
+        tensors = tensors_of(data)
+        if len(tensors) != 2:
+            raise DataError(f"data must be images and labels, not {len(tensors)} tensors")
+        self.images, self.labels = tensors
         if self.images.ndim != 4:
             raise DataError(
                 f"images must be (n, channels, height, width), not {tuple(self.images.shape)}"

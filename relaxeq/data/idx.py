@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def read_idx(file: Path, ndim: int) -> Tensor:
     """The bytes of an IDX file as a uint8 tensor of `ndim` axes, checked against its header."""
     try:
         content = gzip.decompress(raw) if (raw := file.read_bytes())[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file} cannot be read: {error}; fetch it again") from error
     start = 4 + 4 * ndim
     if len(content) < start or content[:4] != bytes((0, 0, UNSIGNED_BYTE, ndim)):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from relaxeq.data.checks import check_whole
 from relaxeq.data.draws import generator
 from relaxeq.errors import DataError
 
@@ -22,10 +23,9 @@ class TensorLoader:
     def __init__(
         self, data: TensorDataset | tuple[Tensor, ...], batch_size: int, seed: int | None = None
     ) -> None:
-        self.tensors: tuple[Tensor, ...] = data.tensors if isinstance(data, TensorDataset) else data
-        _check_tensors(self.tensors)
-        if batch_size < 1:
-            raise DataError(f"batch_size must be at least 1, not {batch_size}")
+        self.tensors = tensors_of(data)
+        _check_lengths(self.tensors)
+        check_whole("batch_size", batch_size, 1)
         if seed is not None and seed < 0:
             raise DataError(f"seed must be at least 0, or None to keep the order, not {seed}")
         self.batch_size = batch_size
@@ -64,7 +64,18 @@ class TensorLoader:
         return torch.from_numpy(generator(self.seed, self.epoch).permutation(self.dataset_size))
 
 
-def _check_tensors(tensors: tuple[Tensor, ...]) -> None:
+def tensors_of(data: object) -> tuple[Tensor, ...]:
+    """The tensors of a data set, or of a tuple of them. Raises DataError for anything else."""
+    found = data.tensors if isinstance(data, TensorDataset) else data
+    if not isinstance(found, tuple | list) or not all(isinstance(t, Tensor) for t in found):
+        kind = type(found).__name__
+        if isinstance(found, tuple | list):
+            kind += f" of {', '.join(type(entry).__name__ for entry in found)}"
+        raise DataError(f"data must be a TensorDataset or tensors (x, y), not a {kind}")
+    return tuple(found)
+
+
+def _check_lengths(tensors: tuple[Tensor, ...]) -> None:
     if not tensors:
         raise DataError("data must hold at least one tensor, not none")
     lengths = [len(tensor) if tensor.ndim else 0 for tensor in tensors]

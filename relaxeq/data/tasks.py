@@ -35,13 +35,22 @@ class Sets:
     @property
     def channels(self) -> int:
         """Channels of an image."""
-        return int(self.train.tensors[0].shape[1])
+        return self._shape[1]
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of an image."""
-        shape = self.train.tensors[0].shape
-        return int(shape[2]), int(shape[3])
+        return self._shape[2], self._shape[3]
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        shape = tuple(self.train.tensors[0].shape)
+        if len(shape) != 4:
+            raise DataError(
+                f"x must be images (n, channels, height, width) for this network, not {shape}: "
+                "reshape x, or choose a network that takes it"
+            )
+        return shape
 
 
 class Task(ABC):
@@ -72,6 +81,13 @@ class ImageTask(Task):
     train: int | None = None
     test: int | None = None
     root: str | None = field(default=None, repr=False)  # not what, only where
+
+    def __post_init__(self) -> None:
+        given = self.transforms
+        if not isinstance(given, tuple) or not all(isinstance(t, Transform) for t in given):
+            raise DataError(
+                f"transforms must be a tuple of transforms, as in (Rotated(),), not {given!r}"
+            )
 
     def load(self, seed: int = 0) -> Sets:
         """The data of a seed, which fixes draws and transforms; the last ones are kept.

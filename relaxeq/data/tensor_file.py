@@ -1,7 +1,5 @@
 """A user's own data: tensors in a .npz or .pt file."""
 
-import pickle
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -15,6 +13,8 @@ from relaxeq.data.tasks import Sets, Task
 from relaxeq.errors import DataError
 
 SUFFIXES = (".npz", ".pt")
+CLASSES = 1 << 16
+"""How many classes there are at most; larger labels are names or prices, and no classes."""
 
 
 @final
@@ -23,7 +23,8 @@ class TensorFile(Task):
     """x (n, ...) and y of a file, and x_test and y_test if it has them; as they are, not scaled.
 
     A .npz is what numpy.savez wrote, a .pt what torch.save wrote of a dictionary of tensors. y is
-    (n,) whole numbers for classes, or (n, outputs) floating numbers to regress on.
+    (n,) whole numbers for classes, or (n, outputs) floating numbers to regress on. Pixels are black
+    where they are least, per channel.
     """
 
     source: str
@@ -34,9 +35,10 @@ class TensorFile(Task):
         parts = [_pair(found, self.source, *names) for names in (("x", "y"), ("x_test", "y_test"))]
         if parts[0] is None:
             raise DataError(f"{self.source} holds no x and y, but {sorted(found)}")
-        y = parts[0].tensors[1]
+        x, y = parts[0].tensors
         outputs = int(y.shape[1]) if y.is_floating_point() else int(y.max()) + 1
-        return Sets(parts[0], parts[1], outputs, ())
+        black = tuple(x.amin((0, 2, 3)).tolist()) if x.ndim == 4 else ()
+        return Sets(parts[0], parts[1], outputs, black)
 
     def describe(self) -> str:
         sets = self.load()
@@ -57,16 +59,7 @@ def _read(file: Path) -> dict[str, Tensor]:
                 return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         found = torch.load(file, map_location="cpu", weights_only=True)
         return {name: value for name, value in found.items() if isinstance(value, Tensor)}
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-    ) as error:
+    except Exception as error:  # a file may hold anything
         cause = str(error).partition("\n")[0] or type(error).__name__
         raise DataError(
             f"{file} cannot be read: {cause}; write it with numpy.savez(file, x=x, y=y) or "
@@ -79,8 +72,9 @@ def _pair(found: dict[str, Tensor], name: str, x: str, y: str) -> TensorDataset 
         return None
     if x not in found or y not in found:
         raise DataError(f"{name} holds one of {x} and {y}: it needs both")
+    _check_plain(found, name, x, y)
     inputs, targets = found[x].float(), found[y]
-    if inputs.ndim < 2 or len(inputs) != len(targets) or not len(inputs):
+    if inputs.ndim < 2 or not targets.ndim or not len(inputs) == len(targets) > 0:
         raise DataError(
             f"{name}: {x} must be (n, ...) and {y} as long, not {tuple(inputs.shape)} and "
             f"{tuple(targets.shape)}"
@@ -91,4 +85,25 @@ def _pair(found: dict[str, Tensor], name: str, x: str, y: str) -> TensorDataset 
             f"{name}: {y} must be (n,) whole numbers or (n, outputs) floating ones, not "
             f"{tuple(targets.shape)} and {targets.dtype}"
         )
-    return TensorDataset(inputs, targets.float() if floating else targets.long())
+    if floating:
+        return TensorDataset(inputs, targets.float())
+    _check_labels(targets.long(), name, y)
+    return TensorDataset(inputs, targets.long())
+
+
+def _check_plain(found: dict[str, Tensor], name: str, *parts: str) -> None:
+    for part in parts:
+        if found[part].layout != torch.strided:
+            raise DataError(f"{name}: {part} is sparse; save {part}.to_dense()")
+        if found[part].is_complex():
+            raise DataError(f"{name}: {part} is complex; save real numbers, as of {part}.real")
+
+
+def _check_labels(labels: Tensor, name: str, y: str) -> None:
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= CLASSES:
+        raise DataError(
+            f"{name}: {y} holds labels from {low} to {high}, but classes count from 0 to at most "
+            f"{CLASSES - 1}; save numpy.unique({y}, return_inverse=True)[1], or floating numbers "
+            "(n, outputs) to regress on"
+        )

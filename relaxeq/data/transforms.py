@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from relaxeq.data.checks import check_size, check_whole
 from relaxeq.data.draws import generator
 from relaxeq.data.toy import quadrants
 from relaxeq.errors import DataError
@@ -39,6 +40,9 @@ class Fitted(Transform):
 
     size: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        check_size(self.size)
+
     def __call__(self, images: Tensor, labels: Tensor, seed: int) -> Pair:
         inner = [min(has, wanted) for has, wanted in zip(images.shape[2:], self.size, strict=True)]
         if inner != list(images.shape[2:]):
@@ -55,6 +59,9 @@ class InQuadrant(Transform):
 
     task: str = "digit"
     size: tuple[int, int] = (32, 32)
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
 
     def __call__(self, images: Tensor, labels: Tensor, seed: int) -> Pair:
         if images.shape[1] != 1:
@@ -80,6 +87,9 @@ class Translated(Transform):
     """
 
     pixels: int = 8
+
+    def __post_init__(self) -> None:
+        check_whole("pixels", self.pixels, 0)
 
     def __call__(self, images: Tensor, labels: Tensor, seed: int) -> Pair:
         draws = generator(seed, 2).integers(-self.pixels, self.pixels + 1, (len(images), 2))

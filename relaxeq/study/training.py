@@ -61,7 +61,7 @@ class Training:
         if not self.augment:
             return plain, test
         x, y = sets.train.tensors
-        steps = (Flips(), Shifts(SHIFT, sets.black))
+        steps = (Flips(), Shifts(SHIFT, sets.black or None))
         return Loaders(AugmentedLoader((x, y), self.batch, steps, seed), plain), test
 
     def record(self) -> dict[str, Any]:

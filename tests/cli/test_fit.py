@@ -98,6 +98,8 @@ def test_options_become_a_cell(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_
         (("nowhere.py:Net",), "'nowhere.py' is no file"),
         (("CONV", "--data", "nowhere.pt"), "nowhere.pt cannot be read"),
         (("CONV", "--device", "tpu9"), "device='tpu9' cannot be used: "),
+        (("CONV", "--seed", "99999999999999999999"), "seed=99999999999999999999 must be from 0"),
+        (("CONV", "--size", "0"), "Invalid value for '--size'"),
         (("CONV", "--objective", "mle"), "objective='mle' must be 'laplace' or 'map'"),
     ],
 )
@@ -106,5 +108,33 @@ def test_wrong_usage_exits_with_2(
 ) -> None:
     code, out, err = call("fit", *arguments, "--out", str(tmp_path / "run"))
     assert (code, out) == (2, "")
-    assert err.startswith("Error: ")
+    assert "Error: " in err
+    assert "Traceback" not in err
     assert message in err
+
+
+@pytest.mark.parametrize("option", ["--train", "--test", "--size", "--root"])
+def test_a_file_takes_no_options_of_named_data(call: Call, tmp_path: Path, option: str) -> None:
+    file = tmp_path / "mine.npz"
+    np.savez(file, x=np.zeros((3, 1, 8, 8)), y=np.arange(3))
+    code, out, err = call("fit", "CONV", "--data", str(file), option, "5")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Error: {option} 5: {file} is taken as it is, leave that out")
+
+
+@pytest.mark.parametrize("shape", [(6, 64), (6, 8, 8)])
+def test_papernet_wants_images(call: Call, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.savez(tmp_path / "mine.npz", x=np.zeros(shape), y=np.arange(6))
+    place = ("--data", str(tmp_path / "mine.npz"), "--out", str(tmp_path / "run"))
+    code, _, err = call("fit", "CONV", *place, *SHORT)
+    assert code == 2
+    assert f"x must be images (n, channels, height, width) for this network, not {shape}" in err
+
+
+def test_images_of_a_file_are_augmented(call: Call, tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    np.savez(tmp_path / "mine.npz", x=draws.random((20, 1, 8, 8)), y=np.arange(20) % 3)
+    place = ("--data", str(tmp_path / "mine.npz"), "--out", str(tmp_path / "run"))
+    code, out, err = call("fit", "CONV", *place, *SHORT, "--augment")
+    assert (code, err) == (0, "")
+    assert "CONV" in out

@@ -1,9 +1,13 @@
 """Augmentation: what is drawn, when it changes, and who never sees it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+from jaxtyping import config
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from relaxeq.data import Augmentation, AugmentedLoader, Flips, Shifts
 from relaxeq.errors import DataError
@@ -62,3 +66,30 @@ def test_draws_are_uniform() -> None:
 def test_vectors_are_no_images() -> None:
     with pytest.raises(DataError, match=r"must be \(n, channels, height, width\), not \(12, 4\)"):
         AugmentedLoader((torch.rand(12, 4), Y), 5, [Flips()])
+
+
+def test_a_data_set_does_as_well_as_a_pair() -> None:
+    pair, whole = (AugmentedLoader(data, 5, [Flips()]) for data in ((X, Y), TensorDataset(X, Y)))
+    first, second = epoch(pair, 1), epoch(whole, 1)
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: AugmentedLoader((X, Y, Y), 5, [Flips()]),  # type: ignore[arg-type]
+            "data must be images and labels, not 3 tensors",
+        ),
+        (lambda: Shifts(-1), "pixels must be at least 0, not -1"),
+        (lambda: Shifts(1.5), "pixels must be a whole number, not 1.5"),  # type: ignore[arg-type]
+        (
+            lambda: Shifts(1, ()).apply(X, torch.zeros(12, 2, dtype=torch.long)),
+            r"fill=\(\) must hold a number for each of the 2 channels",
+        ),
+    ],
+)
+def test_refused(call: Callable[[], object], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "jaxtyping_disable", True)
+    with pytest.raises(DataError, match=message):
+        call()

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxtyping import config
 from torch.utils.data import TensorDataset
 
 from relaxeq.data import TensorLoader
@@ -85,11 +87,20 @@ def test_a_tuple_of_tensors_does_as_well() -> None:
         (lambda: TensorLoader(numbered(0), 4), "at least one data point, not none"),
         (lambda: TensorLoader((torch.zeros(()),), 4), "at least one data point, not none"),
         (lambda: TensorLoader((torch.zeros(3), torch.zeros(4)), 4), r"one length, not \[3, 4\]"),
+        (lambda: TensorLoader(torch.zeros(3), 4), "TensorDataset or tensors .*, not a Tensor"),  # type: ignore[arg-type]
+        (
+            lambda: TensorLoader((np.zeros(3), np.zeros(3)), 4),  # type: ignore[arg-type]
+            "TensorDataset or tensors .*, not a tuple of ndarray, ndarray",
+        ),
+        (lambda: TensorLoader(numbered(3), 2.5), "batch_size must be a whole number, not 2.5"),  # type: ignore[arg-type]
         (lambda: TensorLoader(numbered(3), 0), "batch_size must be at least 1, not 0"),
         (lambda: TensorLoader(numbered(3), 1, seed=-1), "seed must be at least 0, .* not -1"),
         (lambda: TensorLoader(numbered(3), 1).set_epoch(-2), "epoch must be at least 0, not -2"),
     ],
 )
-def test_refused(call: Callable[..., object], message: str) -> None:
+def test_refused(
+    call: Callable[..., object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "jaxtyping_disable", True)
     with pytest.raises(DataError, match=message):
         call()

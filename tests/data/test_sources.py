@@ -83,6 +83,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (b"<html>", "is no IDX file of unsigned bytes with 3 axes: it begins with 3c 68 74 6d"),
         (b"", "is no IDX file"),
         (gzip.compress(b"x" * 99)[:-9], "cannot be read"),
+        (gzip.compress(b"x" * 99)[:10] + b"\xff" * 30, "cannot be read"),
         (idx(np.zeros((5, 5, 3), np.uint8)), "holds 5 train images and 6 labels"),
     ],
 )

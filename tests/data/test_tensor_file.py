@@ -54,6 +54,11 @@ def test_regression_without_a_test_set(tmp_path: Path) -> None:
         ({"x": CLASSES, "y": CLASSES}, r"x must be \(n, ...\)"),
         ({"x": X[:0], "y": CLASSES[:0]}, r"x must be \(n, ...\)"),
         ({"x": X, "y": X[:, 0]}, r"or \(n, outputs\) floating ones, not \(6,\) and torch.float64"),
+        ({"x": X, "y": np.array(3)}, r"must be \(n, ...\) and y as long, not \(6, 4\) and \(\)"),
+        ({"x": X + 1j, "y": CLASSES}, "x is complex; save real numbers, as of x.real"),
+        ({"x": X, "y": X[:, :2] + 1j}, "y is complex; save real numbers, as of y.real"),
+        ({"x": X, "y": CLASSES * 10**9}, "y holds labels from 0 to 2000000000, but classes count"),
+        ({"x": X, "y": CLASSES - 1}, "y holds labels from -1 to 1, but classes count from 0"),
         ({"x": X, "y": CLASSES[:, None]}, r"must be \(n,\) whole numbers"),
     ],
 )
@@ -63,7 +68,7 @@ def test_wrong_arrays_are_told(tmp_path: Path, arrays: dict[str, Any], message: 
 
 
 @pytest.mark.parametrize("name", ["mine.npz", "mine.pt"])
-@pytest.mark.parametrize("content", [None, b"", b"no tensors"])
+@pytest.mark.parametrize("content", [None, b"", b"no tensors", b"e"])
 def test_a_missing_or_damaged_file_is_told(
     tmp_path: Path, name: str, content: bytes | None
 ) -> None:
@@ -89,3 +94,17 @@ def test_a_file_with_code_in_it_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         TensorFile(str(tmp_path / "mine.pt")).load()
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
+    sparse = torch.eye(6).to_sparse()
+    torch.save({"x": sparse, "y": torch.arange(6)}, tmp_path / "mine.pt")
+    with pytest.raises(DataError, match=r"x is sparse; save x.to_dense\(\)"):
+        TensorFile(str(tmp_path / "mine.pt")).load()
+
+
+def test_the_least_value_of_a_channel_is_black(tmp_path: Path) -> None:
+    images = np.stack([np.arange(32.0).reshape(2, 4, 4), -np.ones((2, 4, 4))], 1)
+    file = write(tmp_path / "mine.npz", x=images, y=CLASSES[:2])
+    assert TensorFile(str(file)).load().black == (0.0, -1.0)

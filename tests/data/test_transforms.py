@@ -1,12 +1,14 @@
 """Transforms against loops over pixels, and what they may not depend on."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxtyping import config
 from torch import Tensor
 
 from relaxeq.data import Fitted, ImageTask, InQuadrant, Rotated, Transform, Translated, load_images
@@ -165,3 +167,24 @@ def test_more_images_than_there_are_is_refused(name: str, count: int) -> None:
 def test_images_without_contrast_are_refused() -> None:
     with pytest.raises(DataError, match="training images of a channel are all the same"):
         ImageTask("digits", (Fitted((1, 1)),), train=1).load()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Fitted([16, 16]), r"size must be \(height, width\), as in .*, not \[16, 16\]"),
+        (lambda: Fitted(16), r"size must be \(height, width\), as in \(16, 16\), not 16"),
+        (lambda: Fitted((16, 0)), "each side of size must be at least 1, not 0"),
+        (lambda: InQuadrant("digit", (-8, 8)), "each side of size must be at least 1, not -8"),
+        (lambda: Translated(-1), "pixels must be at least 0, not -1"),
+        (lambda: Translated(1.5), "pixels must be a whole number, not 1.5"),
+        (lambda: ImageTask("digits", [Rotated()]), "must be a tuple of transforms, as in .*, not"),
+        (lambda: ImageTask("digits", (Rotated,)), "must be a tuple of transforms, as in .*, not"),
+    ],
+)
+def test_wrong_arguments_are_refused(
+    call: Callable[[], object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "jaxtyping_disable", True)
+    with pytest.raises(DataError, match=message):
+        call()
