@@ -18,7 +18,7 @@ DATA = "Data sets, joined by commas: digits, mnist, fashion-mnist, cifar10."
 def table(  # noqa: PLR0913  (an option each)
     name: Annotated[str, typer.Argument(help=f"Which: {', '.join(TABLES)}.")],
     preset: Annotated[
-        str, typer.Option(help="Size: smoke (a minute), cpu (an hour at most) or paper.")
+        str, typer.Option(help="Size: smoke (a minute), cpu (minutes to hours) or paper.")
     ] = "cpu",
     data: Annotated[str | None, typer.Option(help=f"{DATA} [default: the preset's]")] = None,
     root: Annotated[

@@ -1,6 +1,6 @@
 """Reports: what symmetry every layer kept (App. D), as rows, text, JSON and a picture."""
 
-from relaxeq.report.files import write_text
+from relaxeq.report.files import check_writable, write_text
 from relaxeq.report.log import RunLog, read_log
 from relaxeq.report.page import write_page
 from relaxeq.report.palette import FAINT, INK, colours
@@ -27,6 +27,7 @@ __all__ = [
     "add_legend",
     "bare_table",
     "by_layer",
+    "check_writable",
     "colours",
     "draw_precisions",
     "draw_shares",

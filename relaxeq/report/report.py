@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final, get_args, get_origin, get_type_hints
 
 from rich.console import RenderableType
 
@@ -17,6 +17,9 @@ from relaxeq.report.page import write_page
 from relaxeq.report.picture import layers_figure, save_figure
 from relaxeq.report.rows import Row, others_of, rows_of
 from relaxeq.report.text import headline, markdown, plain, renderable
+
+Made = TypeVar("Made")
+SCALARS = {int, float, str}
 
 
 @final
@@ -122,10 +125,21 @@ def read_report(path: PathLike) -> Report:
 
 def report_from(values: Mapping[str, Any]) -> Report:
     """The inverse of `Report.record`."""
-    rows = tuple(Row(**_decode(row)) for row in values["rows"])
-    others = tuple(LearnedPrior(**_decode(prior)) for prior in values["others"])
-    warnings = tuple(values["warnings"])
-    return Report(**dict(values) | {"rows": rows, "others": others, "warnings": warnings})
+    rows = tuple(_made(Row, _decode(row)) for row in values["rows"])
+    others = tuple(_made(LearnedPrior, _decode(prior)) for prior in values["others"])
+    warnings = tuple(map(str, values["warnings"]))
+    parts = {"rows": rows, "others": others, "warnings": warnings}
+    return _made(Report, dict(values) | parts)
+
+
+def _made(kind: type[Made], values: dict[str, Any]) -> Made:
+    """A value of that kind; what a file holds in the place of its words and numbers is told."""
+    for name, hint in get_type_hints(kind).items():
+        kinds = {hint} if get_origin(hint) is tuple else {hint, *get_args(hint)}
+        wanted = hint | int if float in kinds else hint  # JSON writes 1 for 1.0
+        if kinds & SCALARS and not isinstance(values[name], wanted):
+            raise TypeError(f"{name} is {values[name]!r}")
+    return kind(**values)
 
 
 def _encode(value: Any) -> Any:

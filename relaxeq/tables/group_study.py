@@ -111,4 +111,5 @@ GROUP_STUDY = Table(
     sections=(scores, layers),
     printed={},
     objectives=("laplace",),
+    known=("made",),
 )

@@ -50,7 +50,14 @@ class Preset:
         return max(1, round(paper * self.scale))
 
     def resized(self, epochs: int | None = None, train: int | None = None) -> "Preset":
-        """The preset with other epochs, or images to train on; None keeps its own."""
+        """The preset with other epochs, or images to train on; None keeps its own.
+
+        Raises SpecError for more digits than ship with relaxeq.
+        """
+        if train is not None and "digits" in self.data and train > DIGITS[0]:
+            raise SpecError(
+                f"train={train} must be at most {DIGITS[0]}, the digits that there are."
+            )
         others = tuple((name, _as_long(each, epochs)) for name, each in self.instead)
         training = _as_long(self.training, epochs)
         return replace(self, train=train or self.train, training=training, instead=others)

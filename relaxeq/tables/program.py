@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from relaxeq.errors import CheckpointError
-from relaxeq.report import run_facts, save_figure, write_text
+from relaxeq.report import check_writable, run_facts, save_figure, write_text
 from relaxeq.study import (
     Cell,
     Outcome,
@@ -42,7 +42,8 @@ def run_table(
     same preset, data and settings contribute their seeds, and its .md. Raises SpecError, DataError,
     CheckpointError, and what a training raises; what was trained stays.
     """
-    read_blocks(_record(table, results))  # a damaged record is told before the work, not after it
+    read_blocks(_record(table, results))  # what is damaged is told before the work, not after it
+    check_writable(results)
     outcomes = train_table(table, preset, out, jobs, console)
     return _save(table, name, preset, outcomes, results)
 

@@ -6,11 +6,14 @@ from typing import final
 
 from matplotlib.figure import Figure
 
-from relaxeq.data import Task
+from relaxeq.data import SOURCES, Task
 from relaxeq.errors import SpecError
 from relaxeq.study import ACCURACY, EVIDENCE, NLL, Cell, Claim, Network
 from relaxeq.tables.preset import OBJECTIVES, Preset
 from relaxeq.tables.results import Key, Results
+
+OURS = {"digits", "made"}
+"""Data that come with relaxeq, and have no folder."""
 
 Section = Callable[["Table", Results], str]
 """A part of a page: markdown, empty where it does not apply."""
@@ -54,6 +57,8 @@ class Table:
     claims     what must hold, judged from the results
     sections   the parts of its page
     picture    a figure of the newest block, if there is one
+    known      the data sets that it can take
+    several    whether it takes more than one of them
     """
 
     name: str
@@ -66,6 +71,8 @@ class Table:
     printed: Printed
     objectives: tuple[str, ...] = OBJECTIVES
     picture: Picture | None = None
+    known: tuple[str, ...] = tuple(SOURCES)
+    several: bool = False
 
     @property
     def stem(self) -> str:
@@ -79,7 +86,11 @@ class Table:
         return self.presets[name]
 
     def cells(self, preset: Preset) -> tuple[Cell, ...]:
-        """All trainings, the longest first, so that several processes end at about one time."""
+        """All trainings, the longest first, so that several processes end at about one time.
+
+        Raises SpecError for data that the table does not take.
+        """
+        self._check(preset)
         cells = [
             Cell(row, column, network, task, preset.training_on(task), objective, seed)
             for seed in preset.seeds
@@ -88,3 +99,12 @@ class Table:
             for objective in self.objectives
         ]
         return tuple(cells)
+
+    def _check(self, preset: Preset) -> None:
+        shown = ",".join(preset.data)
+        if not set(preset.data) <= set(self.known):
+            raise SpecError(f"data={shown!r} must be of {', '.join(self.known)} in this table.")
+        if len(preset.data) > 1 and not self.several:
+            raise SpecError(f"data={shown!r}: this table takes one data set, run it once for each.")
+        if preset.root is not None and set(preset.data) <= OURS:
+            raise SpecError(f"root={preset.root!r}: {shown} needs no files, leave root out.")

@@ -83,5 +83,6 @@ TABLE3 = Table(
     columns=columns,
     claims=claims,
     sections=(scores, ranges, layers),
+    several=True,
     printed=printed_scores({(SPEC, column): figures for column, figures in PRINTED.items()}),
 )

@@ -88,6 +88,10 @@ def test_json_is_the_record(call: Call, asked: Asked) -> None:
         (("5",), "'5' is no table: choose one of 1, 2, 3, 4, 7, groups."),
         (("1", "--preset", "big"), "preset='big' must be one of smoke, cpu, paper."),
         (("1", "--seeds", "a"), "--seeds a must be whole numbers joined by commas, as in 0,1,2."),
+        (
+            ("1", "--data", "digits", "--train", "99999"),
+            "train=99999 must be at most 1500, the digits that there are.",
+        ),
         (("1", "--seeds", "1,1"), "seeds=(1, 1) must hold one or more values, each once."),
     ],
 )
@@ -117,3 +121,41 @@ def test_an_interruption_says_that_it_continues(
     code, out, err = call("table", "1")
     assert (code, out) == (130, "")
     assert "Stopped; the same command continues where it was." in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("1", "--data", "digits,mnist"), "data='digits,mnist': this table takes one data set"),
+        (("2", "--data", "digits,mnist"), "data='digits,mnist': this table takes one data set"),
+        (("7", "--data", "digits,mnist"), "data='digits,mnist': this table takes one data set"),
+        (("1", "--data", "digits,"), "data='digits,' must be of digits, mnist, fashion-mnist, ci"),
+        (("3", "--data", "digits,svhn"), "data='digits,svhn' must be of digits, mnist, fashion-m"),
+        (("groups", "--data", "mnist,nonsense"), "data='mnist,nonsense' must be of made in this"),
+        (("groups", "--root", "/nowhere"), "root='/nowhere': made needs no files, leave root out"),
+        (("1", "--data", "digits", "--root", "there"), "root='there': digits needs no files"),
+    ],
+    ids=" ".join,
+)
+def test_data_that_a_table_does_not_take_are_refused(
+    call: Call, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    place = ("--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results"))
+    code, out, err = call("table", *arguments, *place)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_results_that_cannot_be_written_are_told_before_training(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def trained(*_: object) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("relaxeq.tables.program.train_table", trained)
+    (tmp_path / "file").write_text("")
+    place = ("--out", str(tmp_path / "runs"), "--results", str(tmp_path / "file" / "results"))
+    code, _, err = call("table", "1", "--preset", "smoke", *place)
+    assert code == 2
+    assert "cannot be written" in err

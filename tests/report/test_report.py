@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,3 +97,51 @@ def test_a_failed_write_leaves_the_old_file(
         write_text("new", file)
     assert file.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.md"]
+
+
+@pytest.mark.parametrize("path", [".", "", "/"])
+def test_a_folder_is_no_place_for_a_report(report: Report, path: str) -> None:
+    for write in (report.to_json, report.to_markdown, report.to_html):
+        with pytest.raises(CheckpointError, match=f"path='{path}' cannot be written: "):
+            write(path)
+
+
+def test_what_a_link_names_is_written(tmp_path: Path) -> None:
+    target, link = tmp_path / "old.md", tmp_path / "link.md"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_text("new", link)
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_a_pipe_is_written_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text("through", pipe)
+        assert os.read(end, 100) == b"through"
+    finally:
+        os.close(end)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("evidence", "high"), ("count", None), ("objective", 3), ("test_nll", [1])],
+)
+def test_wrong_types_are_refused(report: Report, tmp_path: Path, name: str, value: object) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(report.record() | {name: value}))
+    with pytest.raises(CheckpointError, match=rf"holds no report \({name} is "):
+        read_report(file)
+
+
+def test_wrong_types_in_rows_are_refused(report: Report, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    values = report.record()
+    values["rows"][0]["share"] = "most"
+    file.write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match="share is 'most'"):
+        read_report(file)
