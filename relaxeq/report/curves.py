@@ -134,13 +134,15 @@ def round_ends(
 ) -> tuple[float, float, tuple[float, ...]]:
     """Ends that hold low and high, and ticks from end to end at multiples of 1, 2 or 5 times 10ⁿ.
 
-    Ticks are `least` apart or more.
+    Ticks are `least` apart or more. Ends that floating numbers hardly tell apart count as one.
     """
-    span = (high - low) or abs(high) or 1.0
+    large = max(abs(low), abs(high))
+    span = high - low if high - low > 1e-9 * large else large or 1.0
     size = 10.0 ** math.floor(math.log10(span / TICKS))
     step = max(next(size * k for k in (1, 2, 5, 10) if size * k * TICKS >= span), least)
     first, last = math.floor(low / step), math.ceil(high / step)
-    ticks = tuple(round(k * step, 12) for k in range(first, max(last, first + 1) + 1))
+    digits = 12 - math.floor(math.log10(step))
+    ticks = tuple(round(k * step, digits) for k in range(first, max(last, first + 1) + 1))
     return ticks[0], ticks[-1], ticks
 
 

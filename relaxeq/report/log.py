@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from relaxeq.errors import CheckpointError
 from relaxeq.recipe import FitResult, read_run
 from relaxeq.report.files import PathLike
+
+SERIES = ("evidence", "train_nll", "test_nll", "test_accuracy", "test_rmse")
+"""What is drawn over epochs."""
 
 
 @final
@@ -29,4 +33,15 @@ def log_of(result: FitResult) -> RunLog:
 def read_log(run_dir: PathLike) -> RunLog:
     """The log in a run folder, an empty one if there is none. Raises CheckpointError if damaged."""
     settings, history = read_run(run_dir)
-    return RunLog(settings, tuple(history))
+    log = RunLog(settings, tuple(history))
+    try:
+        if not all(isinstance(row, dict) and "epoch" in row for row in history):
+            raise TypeError("a line is no epoch")
+        for name in SERIES:
+            log.series(name)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"run_dir={str(run_dir)!r} holds a damaged history ({error}): "
+            "restore it, or delete the folder and train again."
+        ) from error
+    return log

@@ -13,6 +13,8 @@ from relaxeq.report.palette import FAINT, INK, OFF, colours, readable_on
 from relaxeq.report.rows import NO_TYPE, Row, by_layer
 
 FORMATS = (".png", ".pdf", ".svg")
+LINE = 0.22
+"""Inches of a line of the legend."""
 OFF_RANGE = 1e12
 """Precisions above this are drawn at the edge, as off: the weights are 0 to all digits."""
 
@@ -33,12 +35,16 @@ def layers_figure(rows: Sequence[Row]) -> Figure:
 
 
 def add_legend(figure: Figure, hues: dict[str, str]) -> None:
-    """One legend for all panels, above them."""
+    """One legend for all panels, above them, in as many lines as its labels need."""
     handles = [Patch(color=colour, label=label) for label, colour in hues.items()]
+    column = 0.6 + 0.105 * max(map(len, hues), default=0)  # inches: patch, gaps, letters
+    columns = max(1, min(len(hues), int(figure.get_figwidth() / column)))
+    lines = -(-len(hues) // columns)
+    figure.set_figheight(figure.get_figheight() + LINE * (lines - 1))
     figure.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=len(hues),
+        ncols=columns,
         frameon=False,
         labelcolor=INK,
         handlelength=1.0,

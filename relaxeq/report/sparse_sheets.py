@@ -51,7 +51,10 @@ def check_sparse(path: object, pair: tuple[int, int]) -> None:
             f"path={path.label} between {path.in_shape} and {path.out_shape} has weights on the "
             "elements of a group, which have no plane: print relaxeq.paths.dense_weights(path)."
         )
-    if not all(0 <= index < count for index, count in zip(pair, path.pairs, strict=True)):
+    whole = isinstance(pair, tuple) and [type(index) for index in pair] == [int, int]
+    if not whole or not all(
+        0 <= index < count for index, count in zip(pair, path.pairs, strict=True)
+    ):
         raise SpecError(
             f"pair={pair!r} is not (c', c) of {path.label}, which has {path.pairs[0]} channels out "
             f"and {path.pairs[1]} in, counted from 0."

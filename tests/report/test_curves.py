@@ -34,7 +34,9 @@ def test_ticks_hold_the_data_and_are_round(a: float, b: float) -> None:
         (-8.3, -3.6, 0.0, (-10, -8, -6, -4, -2)),
         (0.5, 0.5, 0.0, (0.4, 0.6)),
         (0.0, 0.0, 0.0, (0, 0.5)),
+        (-0.5, -0.5 + 1e-13, 0.0, (-0.6, -0.4)),
+        (1e-14, 5e-14, 0.0, (1e-14, 2e-14, 3e-14, 4e-14, 5e-14)),
     ],
 )
 def test_known_ticks(low: float, high: float, least: float, expected: tuple[float, ...]) -> None:
-    assert round_ends(low, high, least)[2] == pytest.approx(expected)
+    assert round_ends(low, high, least)[2] == pytest.approx(expected, abs=1e-18)

@@ -59,3 +59,12 @@ def test_fits_without_a_folder_have_their_log_too() -> None:
     log = summary(result).log
     assert log.settings["options"]["update"].startswith("Adam(")
     assert (log.settings["objective"], log.settings["count"]) == ("laplace", 12)
+
+
+@pytest.mark.parametrize("line", ["[]", "3", '{"train_nll": 1.0}', '{"epoch": 1, "test_nll": []}'])
+def test_lines_that_are_no_epochs_are_told(tmp_path: Path, line: str) -> None:
+    run(tmp_path)
+    file = tmp_path / "history.jsonl"
+    file.write_text("\n".join([line, *file.read_text().splitlines()[1:]]))
+    with pytest.raises(CheckpointError, match="holds a damaged history"):
+        read_log(tmp_path)

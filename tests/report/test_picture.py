@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,16 @@ def test_text_on_bars_has_contrast() -> None:
         pair = (hue, readable_on(hue))
         light, dark = sorted((float(weights @ linear(c)) for c in pair), reverse=True)
         assert (light + 0.05) / (dark + 0.05) > 3.0, hue
+
+
+def test_a_legend_of_many_paths_stays_inside(report: Report) -> None:
+    paths = [f"GCONV[p{number}mmm]" for number in range(10)]
+    rows = [replace(report.rows[0], path=path, share=0.1, layer_type=paths[0]) for path in paths]
+    figure = layers_figure(rows)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert box.y1 <= figure.bbox.height
+    assert figure.get_figheight() > layers_figure(rows[:1]).get_figheight()

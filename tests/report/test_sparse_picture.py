@@ -148,6 +148,8 @@ REGULAR = Vectors(groups.symmetric(3).regular, 1)
         (SparseFC(REGULAR, REGULAR), (0, 0), "weights on the elements of a group.*print"),
         (layer().paths["S-CONV"], (3, 0), r"pair=\(3, 0\) is not \(c', c\) .* has 3 .* and 2 in"),
         (layer().paths["S-CONV"], (0, -1), r"pair=\(0, -1\) is not"),
+        (layer().paths["S-CONV"], 5, r"pair=5 is not \(c', c\)"),
+        (layer().paths["S-CONV"], (0, 0, 0), r"pair=\(0, 0, 0\) is not"),
     ],
 )
 def test_errors(path, pair, message, tmp_path, monkeypatch):
