@@ -78,7 +78,9 @@ def _table(columns: Sequence[str], left: int, folding: Sequence[str] = ()) -> Ta
     table = bare_table()
     for number, name in enumerate(columns):
         side = "left" if number < left or name == "type" else "right"
-        table.add_column(name, justify=side, no_wrap=name not in folding, overflow="fold")  # type: ignore[arg-type]
+        folds = name in folding  # what does not ends in … where there is no room for it
+        overflow = "fold" if folds else "ellipsis"
+        table.add_column(name, justify=side, no_wrap=not folds, overflow=overflow)  # type: ignore[arg-type]
     return table
 
 

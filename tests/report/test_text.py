@@ -113,3 +113,13 @@ def test_figures_have_three_digits(value: float, text: str) -> None:
 
 def test_plain_keeps_to_its_width() -> None:
     assert max(map(len, plain("word " * 60, width=40).splitlines())) <= 40
+
+
+def test_a_narrow_console_shows_what_it_cuts(report: Report) -> None:
+    whole = set(str(report).split())
+    lines = plain(report, width=40).splitlines()
+    assert max(map(len, lines)) <= 40
+    table = [line for line in lines if line.lstrip().startswith(("FC", "CONV")) or "…" in line]
+    assert any("…" in line for line in table)
+    cells = {cell for line in table for cell in line.split() if not cell.endswith("…")}
+    assert {cell for cell in cells if cell[0].isdigit()} <= whole
