@@ -51,7 +51,7 @@ def warn_of_other_data(
     held: Sequence[float] | None, found: Sequence[float], what: str, path: Path
 ) -> None:
     """Warn if a run folder saw other data or test data; one that does not say is trusted."""
-    if not held or not found or _agree(held, found):
+    if not held or not found or agree(held, found):
         return
     warnings.warn(
         f"run_dir={str(path)!r} holds a run on other {what} than these: {EFFECTS[what]}. Choose "
@@ -61,7 +61,10 @@ def warn_of_other_data(
     )
 
 
-def _agree(held: Sequence[float], found: Sequence[float]) -> bool:
+def agree(held: Sequence[float], found: Sequence[float]) -> bool:
+    """Whether two fingerprints are those of the same data; no data agree with no other."""
+    if not held or not found:
+        return False
     p2, q2 = max(held[1], found[1]), max(held[3], found[3])
     scales = (p2**0.5, p2, q2**0.5, q2, (p2 * q2) ** 0.5)
     pairs = zip(held, found, scales, strict=True)

@@ -42,7 +42,7 @@ from relaxeq.recipe.data import (
     evaluate,
     inspect,
 )
-from relaxeq.recipe.fingerprint import Fingerprint, warn_of_other_data
+from relaxeq.recipe.fingerprint import Fingerprint, agree, warn_of_other_data
 from relaxeq.recipe.loaders import Loaders, as_loaders
 from relaxeq.recipe.noise import learned_noise, relearned, with_noise
 from relaxeq.recipe.optimizer import ProximalAdam
@@ -243,6 +243,8 @@ class _Run:
         self.initial = check_same_priors(checkpoint.state, self.initial, folder.path)
         for what, seen in (("data", self.data), ("test data", self.tested)):
             warn_of_other_data(checkpoint.state.get(what), seen.moments(), what, folder.path)
+        if self.test_loader is None or agree(checkpoint.state["test data"], self.tested.moments()):
+            self.metrics = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
         self.net.load_state_dict(checkpoint.network)
         self.optimizer.load(checkpoint.optimizer)
         self.precisions = decode(checkpoint.state["precisions"])
@@ -258,9 +260,8 @@ class _Run:
         slope = slope_of(
             self.net, self.loaders.evidence, self.likelihood, self.groups, self.precisions
         )
-        if self.test_loader is not None and not self.metrics:  # a finished run that is called again
+        if self.test_loader is not None and not self.metrics:  # a finished run, on other test data
             self.metrics = evaluate(self.net, self.test_loader, self.likelihood)
-        kept = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
         return FitResult(
             net=self.net,
             objective=self.objective,
@@ -269,7 +270,7 @@ class _Run:
             count=self.count,
             history=self.history,
             priors=learned_priors(self.groups, terms, self.precisions),
-            metrics=self.metrics or kept,
+            metrics=self.metrics,
             likelihood=self.likelihood,
             slope=slope,
             settings=self._facts() | {"options": self.options.plain()},

@@ -145,8 +145,11 @@ SITES = {
         (1, 2, 2),
         r"'scale' has shape \(2, 3\).*\(blocks, out, in\) = \(1, 2, 2\)",
     ),
-    "in and out exchanged": ((1, 3, 2), r"the site of 'scale'.*\(1, 3, 3\) \(inputs\)"),
-    "blocks that are not there": ((2, 1, 3), r"the site of 'scale'.*\(2, 1, 3\)"),
+    "in and out exchanged": ((1, 3, 2), r"the site of 'scale'.*\(1, 3, 2\), .* give \(1, 2, 3\)"),
+    "blocks that are not there": (
+        (2, 1, 3),
+        r"the site of 'scale'.*\(2, 1, 3\), .* give \(1, 2, 3\)",
+    ),
 }
 
 

@@ -172,6 +172,12 @@ def test_rounding_is_no_other_use(name, low):
         assert kfac(build().train(), loader, fisher="mc")
 
 
+def test_units_that_pass_no_gradient():
+    net = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    nn.init.constant_(net[0].bias, -100.0)
+    assert not kfac(net, LOADER)["0.weight"].outputs.any()
+
+
 def test_images_of_any_scale():
     image = Field(groups.Z2(), 2, (4, 4))
     net = nn.Sequential(RelaxedLayer(image, image, "F-FC+CONV"), nn.Flatten(), nn.Linear(32, 3))
