@@ -243,7 +243,8 @@ class _Run:
         self.initial = check_same_priors(checkpoint.state, self.initial, folder.path)
         for what, seen in (("data", self.data), ("test data", self.tested)):
             warn_of_other_data(checkpoint.state.get(what), seen.moments(), what, folder.path)
-        if self.test_loader is None or agree(checkpoint.state["test data"], self.tested.moments()):
+        held = checkpoint.state.get("test data", [])
+        if self.test_loader is None or agree(held, self.tested.moments()):
             self.metrics = {k: v for k, v in self.history[-1].items() if k.startswith("test_")}
         self.net.load_state_dict(checkpoint.network)
         self.optimizer.load(checkpoint.optimizer)
