@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from relaxeq.counts import is_count
 from relaxeq.curvature.batches import Batch, batches, check_count, check_outputs, checked_batch
 from relaxeq.curvature.blocks import Block, KernelSpectrum
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect
@@ -162,5 +163,5 @@ def _smallest(
 
 
 def _check_whole(kind: str, name: str, value: object) -> None:
-    if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if not is_count(value):
         raise SpecError(f"{name}={value!r} of {kind} must be a whole number, at least 1.")

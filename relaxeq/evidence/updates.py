@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+from relaxeq.counts import is_count
 from relaxeq.errors import SpecError
 from relaxeq.evidence.terms import Term, check_precisions
 
@@ -15,11 +16,6 @@ Moments = dict[str, tuple[float, float, int]]
 LOWEST, HIGHEST = 1e-8, 1e16
 """Bounds of a precision: beyond them α‖θ‖² and λ/α leave double precision, and nothing changes."""
 WIDTH = math.log(HIGHEST / LOWEST)
-
-
-def is_count(value: object) -> bool:
-    """Whether a value is a whole number, at least 1."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def bounded(precision: float) -> float:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from relaxeq.counts import is_count
 from relaxeq.errors import ShapeError, SpecError
-from relaxeq.fields.counts import is_count
 
 
 def check_features(x: object, shape: tuple[int, ...], field: object, name: str = "x") -> None:
@@ -24,7 +24,7 @@ def drawn_features(
     dtype: torch.dtype | None,
 ) -> Tensor:
     """Standard normal features of shape (batch, *shape)."""
-    if not (is_count(batch) or (isinstance(batch, int) and batch == 0)):
+    if not is_count(batch, least=0):
         raise SpecError(f"batch={batch!r} must be a number of data, such as 2.")
     check_generator(generator)
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from relaxeq.counts import is_count
 from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields.action import move_pixels
-from relaxeq.fields.counts import is_count
 from relaxeq.fields.features import check_features, drawn_features
 from relaxeq.groups import PlanarElement, PlanarGroup
 

@@ -5,9 +5,9 @@ from typing import final
 
 from torch import Tensor
 
+from relaxeq.counts import is_count
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.fields import Field
-from relaxeq.fields.counts import is_count
 from relaxeq.groups import FiniteGroup, Subgroup
 from relaxeq.layers.grid import FieldType, GridLayer, as_field
 from relaxeq.layers.learnable import LearnableSymmetry

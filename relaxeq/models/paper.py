@@ -5,9 +5,9 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from relaxeq.counts import is_count
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
-from relaxeq.fields.counts import is_count
 from relaxeq.groups import Z2, PlanarGroup
 from relaxeq.layers import Lift, OrientationPool, RelaxedLayer
 from relaxeq.paths import Sparse

@@ -6,8 +6,8 @@ from typing import Any, Protocol, final, runtime_checkable
 import torch
 from torch import Tensor
 
+from relaxeq.counts import is_count
 from relaxeq.errors import GroupError, SpecError
-from relaxeq.fields.counts import is_count
 from relaxeq.fields.features import check_features, drawn_features
 from relaxeq.groups import Representation
 

@@ -5,6 +5,7 @@ from typing import final
 
 from torch import Tensor
 
+from relaxeq.counts import is_count
 from relaxeq.curvature import Batch, batches
 from relaxeq.errors import DataError
 
@@ -25,7 +26,7 @@ class Chunks:
     """
 
     def __init__(self, loader: Iterable[Batch], size: int) -> None:
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if not is_count(size):
             raise DataError(
                 f"size={size!r} of Chunks must be a whole number of data, at least 1: write "
                 "Chunks(loader, 32)."

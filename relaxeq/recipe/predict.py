@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from relaxeq.counts import is_count
 from relaxeq.curvature import (
     FLAVOURS,
     Batch,
@@ -18,7 +19,6 @@ from relaxeq.curvature import (
 )
 from relaxeq.curvature.batches import check_count, check_inputs, check_outputs
 from relaxeq.errors import SpecError
-from relaxeq.evidence.updates import is_count
 from relaxeq.likelihoods import (
     Bernoulli,
     Categorical,

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, final
 
+from relaxeq.counts import is_count
 from relaxeq.errors import SpecError
 from relaxeq.paths.sparse.anchors import DESIGNS, half
 
@@ -45,7 +46,7 @@ class Sparse:
                     f"{name}={getattr(self, name)!r} of a sparse path is not "
                     f"{' or '.join(map(repr, known))}."
                 )
-        if self.anchors is not None and not (_is_whole(self.anchors) and self.anchors >= 1):
+        if self.anchors is not None and not is_count(self.anchors):
             raise SpecError(
                 f"anchors={self.anchors!r} of a sparse path must be a positive integer, or None "
                 "for half of the places."
@@ -85,7 +86,3 @@ def sparse_from(given: Any) -> Sparse:
         f"prior={given!r} is not 'anchors' or 'lengthscales': write one of them, or "
         "relaxeq.paths.Sparse(...) for more choices."
     )
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
