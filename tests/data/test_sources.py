@@ -32,7 +32,7 @@ def write_idx(folder: Path, packed: bool = False) -> dict[str, np.ndarray]:
             found[f"{part}-{name}"] = values
             file, content = folder / f"{part}-{name}-ubyte", idx(values)
             if packed:
-                file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(content))
+                file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(content, mtime=0))
             else:
                 file.write_bytes(content)
     return found
@@ -82,8 +82,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (idx(np.zeros((6, 5, 3), np.uint8))[:-1], "is damaged: 105 bytes, not the 106"),
         (b"<html>", "is no IDX file of unsigned bytes with 3 axes: it begins with 3c 68 74 6d"),
         (b"", "is no IDX file"),
-        (gzip.compress(b"x" * 99)[:-9], "cannot be read"),
-        (gzip.compress(b"x" * 99)[:10] + b"\xff" * 30, "cannot be read"),
+        (gzip.compress(b"x" * 99, mtime=0)[:-9], "cannot be read"),
+        (gzip.compress(b"x" * 99, mtime=0)[:10] + b"\xff" * 30, "cannot be read"),
         (idx(np.zeros((5, 5, 3), np.uint8)), "holds 5 train images and 6 labels"),
     ],
 )
