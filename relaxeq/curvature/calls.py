@@ -56,6 +56,11 @@ def gradients_of(
         raise reentrant_error() from error
 
 
+def or_zero(gradient: Tensor | None, like: Tensor) -> Tensor:
+    """The gradient, which is 0 where f ignores what it is of."""
+    return torch.zeros_like(like) if gradient is None else gradient
+
+
 def reentrant_error() -> SiteError:
     """What to write in the place of a checkpoint that hides its inside."""
     return SiteError(

@@ -14,7 +14,7 @@ from relaxeq.curvature.batches import (
     check_outputs,
     checked_batch,
 )
-from relaxeq.curvature.calls import Call, call_of, gradients_of
+from relaxeq.curvature.calls import Call, call_of, gradients_of, or_zero
 from relaxeq.curvature.uses import Sites, check_uses
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import (
@@ -51,13 +51,9 @@ class Recording:
             found = gradients_of(self.outputs, list(edges.values()), column.to(self.outputs), keep)
         by_key = dict(zip(edges, found, strict=True))
         return {
-            name: [_or_zero(by_key.get(call.key), call.z) for call in calls]
+            name: [or_zero(by_key.get(call.key), call.z) for call in calls]
             for name, calls in self.calls.items()
         }
-
-
-def _or_zero(gradient: Tensor | None, like: Tensor) -> Tensor:
-    return torch.zeros_like(like) if gradient is None else gradient
 
 
 def recorded_passes(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
-from relaxeq.curvature.calls import Call, gradients_of, is_reentrant, reentrant_error
+from relaxeq.curvature.calls import Call, gradients_of, is_reentrant, or_zero, reentrant_error
 from relaxeq.curvature.precision import no_autocast, wide
 from relaxeq.errors import SiteError
 from relaxeq.sites import Site
@@ -34,10 +34,11 @@ def check_uses(
     silent = {n for n in sites if all(call.edge is None for call in calls.get(n, []))}
     if silent and is_reentrant(outputs):
         raise reentrant_error()
-    names = [name for name in sites if everything or name in silent]
-    parameters = {name: sites[name][0].get_parameter(sites[name][1]) for name in names}
-    # A hook on a parameter may change its gradient, and says nothing of the outputs.
-    compared = {n: p for n, p in parameters.items() if not p._backward_hooks}
+    parameters = {name: module.get_parameter(own) for name, (module, own, _) in sites.items()}
+    # A hook on a parameter may change its gradient, but makes none where it has no use.
+    compared = {
+        n: p for n, p in parameters.items() if n in silent or (everything and not p._backward_hooks)
+    }
     if not compared:
         return
     used = {n: [c for c in calls.get(n, []) if c.edge is not None] for n in compared}
@@ -52,7 +53,7 @@ def check_uses(
                 continue
             pairs = [(call.x, by_key[call.key]) for call in used[name]]
             met = [(x, gradient) for x, gradient in pairs if gradient is not None]
-            _compare(name, sites[name][2], wide(_or_zeros(whole, parameter)), met)
+            _compare(name, sites[name][2], wide(or_zero(whole, parameter)), met)
 
 
 def _column(outputs: Tensor) -> Tensor:
@@ -60,10 +61,6 @@ def _column(outputs: Tensor) -> Tensor:
     column = torch.zeros_like(outputs)
     column[:ENOUGH] = torch.arange(1, outputs.shape[1] + 1).to(outputs)
     return column
-
-
-def _or_zeros(gradient: Tensor | None, like: Tensor) -> Tensor:
-    return torch.zeros_like(like) if gradient is None else gradient
 
 
 def _compare(

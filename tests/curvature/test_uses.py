@@ -131,6 +131,23 @@ def test_hooks_on_parameters_change_gradients_and_no_outputs():
     assert torch.equal(kfac(net, LOADER)["weight"].dense(), plain)
 
 
+def test_a_hook_hides_no_use_without_a_call():
+    class Uncalled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.base = nn.Linear(5, 3)
+
+        def forward(self, x):
+            return functional.linear(x, self.base.weight)
+
+    net = Uncalled()
+    net.base.weight.register_hook(lambda gradient: 2 * gradient)
+    with pytest.raises(
+        SiteError, match="'base.weight' acts on the outputs, but its module was not"
+    ):
+        kfac(net, LOADER)
+
+
 class Checkpointed(nn.Module):
     def __init__(self):
         super().__init__()
