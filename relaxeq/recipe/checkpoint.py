@@ -3,12 +3,14 @@
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, final
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ from relaxeq.paths import GaussianModule
 from relaxeq.recipe.priors import PriorGroup
 from relaxeq.recipe.result import History
 
-TENSORS, LINES = "checkpoint.safetensors", "history.jsonl"
+TENSORS, LINES, LOCK = "checkpoint.safetensors", "history.jsonl", ".lock"
 
 
 @final
@@ -39,6 +41,24 @@ class RunFolder:
         self.path = Path(path)
         self._write(lambda: self.path.mkdir(parents=True, exist_ok=True))
         self._write(lambda: TemporaryFile(dir=self.path).close())  # told now, not after an epoch
+
+    @contextmanager
+    def locked(self) -> Iterator["RunFolder"]:
+        """The folder for one run alone, or CheckpointError; a process that ends lets it go."""
+        lock = FileLock(self.path / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise CheckpointError(
+                f"run_dir={str(self.path)!r} is in use by another run: wait until it ends, or "
+                "choose another run_dir."
+            ) from error
+        except (OSError, NotImplementedError):
+            pass  # a file system without locks
+        try:
+            yield self
+        finally:
+            lock.release()
 
     def save(self, checkpoint: Checkpoint, history: History) -> None:
         """Write both files, each whole or not at all.

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, final
 
 import torch
@@ -70,8 +71,9 @@ def fit(
     and the precisions α = 1/σ² of paths, biases and plain parameters move uphill in the evidence
     (Eq. 9), and before them the noise of a LearnedGaussian; "map" keeps all. The learned σ² are
     written to the paths. With `run_dir`, every epoch leaves a checkpoint and a JSON line, and a run
-    that was stopped continues from there to the same numbers. The training loader must give the
-    same N data every epoch; a loader with `set_epoch` is told the epoch.
+    that was stopped continues from there to the same numbers; other runs are kept out meanwhile.
+    The training loader must give the same N data every epoch; a loader with `set_epoch` is told the
+    epoch.
     `Loaders(updates, evidence)` augments the data of the updates alone (App. F.6).
 
     Raises DataError, NumericsError, SiteError or CheckpointError; what was saved stays.
@@ -82,8 +84,8 @@ def fit(
     with Randomness((loaders.updates, loaders.evidence), options.seed) as randomness:
         run = _Run(net, loaders, test_loader, epochs, objective, options, randomness)
         warn_of_normalisation(net.eval())
-        folder = RunFolder(run_dir) if run_dir is not None else None
-        run.train(folder)
+        with nullcontext() if run_dir is None else run.locked(run_dir) as folder:
+            run.train(folder)
         return run.result()
 
 
@@ -129,9 +131,13 @@ class _Run:
             check_counts(count, inspect(self.net, evidence, self.likelihood, named, self.data))
         return count
 
+    def locked(self, run_dir: str | os.PathLike[str]) -> AbstractContextManager[RunFolder]:
+        """The run folder, for this run alone."""
+        self._settings()  # refuses what could not be resumed, before an epoch is spent
+        return RunFolder(run_dir).locked()
+
     def train(self, folder: RunFolder | None) -> None:
         if folder is not None:
-            self._settings()  # refuses what could not be resumed, before an epoch is spent
             self._resume(folder)
         with Progress(self.epochs, len(self.history), self.options.progress) as progress:
             for epoch in range(len(self.history), self.epochs):

@@ -9,18 +9,28 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from relaxeq.errors import CheckpointError
 from relaxeq.recipe import FitResult, Options, checkpoint
-from relaxeq.recipe.checkpoint import Checkpoint, RunFolder, decode, encode, read_run
+from relaxeq.recipe.checkpoint import (
+    LINES,
+    LOCK,
+    TENSORS,
+    Checkpoint,
+    RunFolder,
+    decode,
+    encode,
+    read_run,
+)
 from relaxeq.recipe.optimizer import ProximalAdam
 
 Pair = tuple[Tensor, Tensor]
 MakeOptions = Callable[..., Options]
-FILES = {"checkpoint.safetensors", "history.jsonl"}
+FILES = {TENSORS, LINES}
 
 
 def value() -> Checkpoint:
@@ -72,7 +82,7 @@ def test_files_are_tensors_and_json_and_nothing_is_pickled(
     for owner, name in ((pickle, "dump"), (pickle, "dumps"), (pickle, "load"), (torch, "save")):
         monkeypatch.setattr(owner, name, refuse)
     first = run(tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == FILES
+    assert {file.name for file in tmp_path.iterdir()} == {*FILES, LOCK}
     with safe_open(tmp_path / "checkpoint.safetensors", framework="pt") as opened:
         names = set(opened.keys())
         state = json.loads(opened.metadata()["relaxeq"])
@@ -122,7 +132,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_goes_on_from_it(
             run(tmp_path, objective="map")
     assert str(tmp_path) in str(caught.value)
     after = contents(tmp_path)
-    assert set(after) == FILES
+    assert set(after) == {*FILES, LOCK}
     assert after["checkpoint.safetensors"] == before["checkpoint.safetensors"]
     loaded = RunFolder(tmp_path).load()
     assert loaded is not None
@@ -130,6 +140,33 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_goes_on_from_it(
     finished = run(tmp_path, objective="map")
     whole = run(None, objective="map")
     assert torch.equal(finished.net.get_parameter("weight"), whole.net.get_parameter("weight"))
+
+
+def test_a_folder_is_that_of_one_run_at_a_time(
+    run: Callable[..., FitResult], points: Pair, tmp_path: Path
+) -> None:
+    class Again(list[Pair]):
+        def __iter__(self) -> Iterator[Pair]:
+            if (tmp_path / TENSORS).exists() and not told:
+                with pytest.raises(CheckpointError, match=r"in use by another run: wait") as caught:
+                    run(tmp_path)
+                told.append(str(caught.value))
+            return super().__iter__()
+
+    told: list[str] = []
+    first = run(tmp_path, train_loader=Again([points]))
+    assert repr(str(tmp_path)) in told[0]
+    assert run(tmp_path).history == first.history
+
+
+def test_a_file_system_without_locks_is_no_obstacle(
+    run: Callable[..., FitResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: FileLock) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    assert len(run(tmp_path).history) == 4
 
 
 def below_a_file(folder: Path) -> Path:
