@@ -40,6 +40,8 @@ def inspect(
             seen.add(inputs, targets)
         count += len(inputs)
     check_count(count, name)
+    if isinstance(loader, Iterator) and next(iter(loader), None) is None:
+        raise DataError(f"{name} gave its {count} data once and has no more: {AGAIN}.")
     return count
 
 

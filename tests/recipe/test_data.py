@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from relaxeq import Field, RelaxedLayer, deterministic, groups, kfac
 from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError
 from relaxeq.likelihoods import Bernoulli, Categorical, Gaussian, Poisson
-from relaxeq.recipe import Options, fit
+from relaxeq.recipe import Chunks, Options, fit
 from relaxeq.recipe.data import check_complete, evaluate, inspect
+from relaxeq.recipe.optimizer import ProximalAdam
 
 Pair = tuple[Tensor, Tensor]
 X, Y = torch.linspace(-1, 1, 12).view(6, 2), torch.tensor([0, 1, 0, 1, 1, 0])
@@ -226,14 +227,40 @@ def test_the_likelihood_of_evaluation_is_summed_in_double_precision() -> None:
     assert wide == pytest.approx(float(y.double().square().sum(1).mean()) / 2, rel=1e-3)
 
 
-def test_a_loader_that_is_used_up_says_so() -> None:
-    pairs = iter([(X, Y)])
-    with pytest.raises(
-        DataError, match=r"train_loader gave 0 data in epoch 1, 6 before: .*not a gen"
-    ):
-        fit(nn.Linear(2, 2), pairs, epochs=2)
-    with pytest.raises(DataError, match=r"test_loader gave no data this time: .*read again"):
+def test_a_loader_that_is_used_up_says_so_before_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProximalAdam, "step", lambda *given: pytest.fail("trained"))
+    used_up = r"gave its 6 data once and has no more: .*read again .*not a generator"
+    with pytest.raises(DataError, match=f"train_loader {used_up}"):
+        fit(nn.Linear(2, 2), iter([(X, Y)]), epochs=2)
+    with pytest.raises(DataError, match=f"test_loader {used_up}"):
         fit(nn.Linear(2, 2), [(X, Y)], iter([(X, Y)]), epochs=2)
+
+
+def test_a_loader_over_one_that_is_used_up_says_so_when_it_is_read_again() -> None:
+    def once() -> Chunks:
+        return Chunks(iter([(X, Y)]), 2)
+
+    with pytest.raises(
+        DataError, match=r"train_loader gave 0 data in epoch 1, 6 before: .*not a g"
+    ):
+        fit(nn.Linear(2, 2), once(), epochs=2)
+    with pytest.raises(DataError, match=r"test_loader gave no data this time: .*read again"):
+        fit(nn.Linear(2, 2), [(X, Y)], once(), epochs=2)
+
+
+def test_an_iterator_that_begins_again_is_a_loader() -> None:
+    class Rewound:
+        def __iter__(self) -> "Rewound":
+            self.left = 1
+            return self
+
+        def __next__(self) -> tuple[Tensor, Tensor]:
+            if not self.left:
+                raise StopIteration
+            self.left -= 1
+            return X, Y
+
+    fit(nn.Linear(2, 2), Rewound(), epochs=2, options=Options(progress=False))
 
 
 def test_counts_must_agree() -> None:
