@@ -1,6 +1,6 @@
 """Calls: one use of a parameter in a forward pass, and the gradients that reach it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -39,6 +39,12 @@ def call_of(name: str, x: Tensor, z: Tensor, batch: int) -> Call:
             "further axes between batch and features)."
         )
     return Call(x.detach(), z, get_gradient_edge(z) if z.requires_grad else None)
+
+
+def edges_of(calls: Mapping[str, Sequence[Call]]) -> dict[tuple[int, int], GradientEdge]:
+    """Where gradients arrive, by the key of the calls that share them."""
+    every = (call for found in calls.values() for call in found)
+    return {call.key: call.edge for call in every if call.edge is not None}
 
 
 def gradients_of(

@@ -110,10 +110,11 @@ def receive(net: nn.Module, loader: Iterable[Batch], settings: Pass, receiver: R
     """Send all inputs and gradients of one pass to the receiver."""
     chosen, root = likelihood_from(settings.likelihood), settings.root()
     count, entries, log_likelihood = 0, 0, 0.0
-    for recording in recorded_passes(net, loader, chosen):
-        count += len(recording.outputs)
-        entries += recording.outputs.numel()
-        log_likelihood += recording.log_likelihood
+    for recording, targets in recorded_passes(net, loader, chosen):
+        outputs = recording.outputs.detach()
+        count += len(outputs)
+        entries += outputs.numel()
+        log_likelihood += float(chosen.log_likelihood(outputs.double(), targets))
         _feed(recording, root, receiver)
     return Totals(log_likelihood, count, entries)
 

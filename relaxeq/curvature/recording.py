@@ -14,41 +14,38 @@ from relaxeq.curvature.batches import (
     check_outputs,
     checked_batch,
 )
-from relaxeq.curvature.calls import Call, call_of, gradients_of, or_zero
-from relaxeq.curvature.uses import Sites, check_uses
+from relaxeq.curvature.calls import Call, call_of, edges_of, gradients_of, or_zero
+from relaxeq.curvature.uses import check_uses
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import (
     FastCircularPad,
-    activations_only,
+    Sites,
+    Wanted,
     channels_last,
     listening,
     network_sites,
     tapped,
+    wanting,
 )
 
 
 @final
 @dataclass
 class Recording:
-    """One forward pass: outputs, Σ log p(y|f), and per parameter the calls of its site."""
+    """One forward pass: outputs, and per parameter the calls of its site."""
 
     outputs: Tensor
-    log_likelihood: float
     calls: dict[str, list[Call]]
+    wanted: Wanted
 
     def gradients(self, column: Tensor, keep: bool) -> dict[str, list[Tensor]]:
         """∂(f·column)/∂z for every recorded z; `keep` keeps the graph for further columns.
 
         Only gradients of activations are computed, none of weights.
         """
-        every = [call for calls in self.calls.values() for call in calls]
-        edges = {call.key: call.edge for call in every if call.edge is not None}
-        if not edges:
-            return {
-                name: [torch.zeros_like(c.z) for c in calls] for name, calls in self.calls.items()
-            }
-        with activations_only():
-            found = gradients_of(self.outputs, list(edges.values()), column.to(self.outputs), keep)
+        edges, column = edges_of(self.calls), column.to(self.outputs)
+        with self.wanted.activations_only():
+            found = gradients_of(self.outputs, list(edges.values()), column, keep) if edges else ()
         by_key = dict(zip(edges, found, strict=True))
         return {
             name: [or_zero(by_key.get(call.key), call.z) for call in calls]
@@ -58,24 +55,23 @@ class Recording:
 
 def recorded_passes(
     network: nn.Module, loader: Iterable[Batch], likelihood: Likelihood
-) -> Iterator[Recording]:
-    """A Recording per batch of the loader, checked; the network's mode is left as it is."""
+) -> Iterator[tuple[Recording, Tensor]]:
+    """A Recording per batch of the loader, checked, with its targets; modes stay as they are."""
     sites = network_sites(network)
     count, arranged = 0, channels_last
     for batch in batches(loader):
         inputs, targets = checked_batch(batch, network)
         try:
-            outputs, calls = recorded(network, arranged(inputs), sites)
+            recording = recorded(network, arranged(inputs), sites)
         except RuntimeError:
             if arranged is as_given:
                 raise
             arranged = as_given  # a forward that takes .view of pixels needs them in order
-            outputs, calls = recorded(network, inputs, sites)
-        likelihood.check(outputs, targets)
-        check_uses(outputs, sites, calls, everything=not count)
+            recording = recorded(network, inputs, sites)
+        likelihood.check(recording.outputs, targets)
+        check_uses(recording.outputs, sites, recording.calls, everything=not count)
         count += len(inputs)
-        value = float(likelihood.log_likelihood(outputs.detach().double(), targets))
-        yield Recording(outputs, value, calls)
+        yield recording, targets
     check_count(count)
 
 
@@ -84,10 +80,8 @@ def as_given(x: Tensor) -> Tensor:
     return x
 
 
-def recorded(
-    network: nn.Module, inputs: Tensor, sites: Sites
-) -> tuple[Tensor, dict[str, list[Call]]]:
-    """Outputs of one forward pass, checked, and the calls of every site on the way."""
+def recorded(network: nn.Module, inputs: Tensor, sites: Sites) -> Recording:
+    """One forward pass, its outputs checked."""
     names = {(id(module), own): full for full, (module, own, _) in sites.items()}
     calls: dict[str, list[Call]] = {}
 
@@ -95,7 +89,13 @@ def recorded(
         if (full := names.get((id(module), own))) is not None:
             calls.setdefault(full, []).append(call_of(full, x, z, len(inputs)))
 
-    with torch.enable_grad(), tapped(network), listening(listen), FastCircularPad():
+    with (
+        torch.enable_grad(),
+        tapped(network),
+        listening(listen),
+        FastCircularPad(),
+        wanting() as wanted,
+    ):
         outputs = network(inputs)
     check_outputs(outputs)
-    return outputs, calls
+    return Recording(outputs, calls, wanted)

@@ -3,15 +3,20 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import get_gradient_edge
 
-from relaxeq.curvature.calls import Call, gradients_of, is_reentrant, or_zero, reentrant_error
+from relaxeq.curvature.calls import (
+    Call,
+    edges_of,
+    gradients_of,
+    is_reentrant,
+    or_zero,
+    reentrant_error,
+)
 from relaxeq.curvature.precision import no_autocast, wide
 from relaxeq.errors import SiteError
-from relaxeq.sites import Site
-
-Sites = Mapping[str, tuple[nn.Module, str, Site]]
+from relaxeq.sites import Site, Sites
 
 ENOUGH = 4
 """Data whose gradients are compared: a site that is wrong is wrong for each of them."""
@@ -41,8 +46,8 @@ def check_uses(
     }
     if not compared:
         return
-    used = {n: [c for c in calls.get(n, []) if c.edge is not None] for n in compared}
-    edges = {call.key: call.edge for found in used.values() for call in found if call.edge}
+    used = {name: calls.get(name, []) for name in compared}
+    edges = edges_of(used)
     wanted = [get_gradient_edge(p) for p in compared.values()] + list(edges.values())
     found = gradients_of(outputs, wanted, _column(outputs), keep=True)
     by_key = dict(zip(edges, found[len(compared) :], strict=True))
@@ -51,7 +56,7 @@ def check_uses(
             if name in silent:
                 _refuse_silent(name, whole)
                 continue
-            pairs = [(call.x, by_key[call.key]) for call in used[name]]
+            pairs = [(call.x, by_key.get(call.key)) for call in used[name]]
             met = [(x, gradient) for x, gradient in pairs if gradient is not None]
             _compare(name, sites[name][2], wide(or_zero(whole, parameter)), met)
 

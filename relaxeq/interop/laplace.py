@@ -81,8 +81,8 @@ class SiteGGN(GGNInterface):  # type: ignore[misc]
         """∂f/∂θ (batch, out, P), rebuilt from sites, and f (batch, out)."""
         if enable_backprop:
             raise SpecError("enable_backprop=True needs another backend: SiteGGN detaches.")
-        outputs, calls = recorded(self.model, x, network_sites(self.model))
-        recording = Recording(outputs, 0.0, calls)
+        recording = recorded(self.model, x, network_sites(self.model))
+        outputs = recording.outputs
         ones = torch.eye(outputs.shape[1]).to(outputs)
         rows = [self._row(recording, column.expand_as(outputs)) for column in ones]
         return torch.stack(rows, 1), outputs.detach()

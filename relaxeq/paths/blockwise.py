@@ -5,7 +5,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from relaxeq.sites import in_order, is_traced, weights_are_wanted
+from relaxeq.sites import in_order, is_traced, wanted
 
 NARROW = 16
 """Features up to which data lie side by side: products with so few columns are slow."""
@@ -41,6 +41,7 @@ class _Blockwise(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
         x, weight, ctx.data_last = inputs
+        ctx.wanted = wanted()
         ctx.save_for_backward(x, weight)
         ctx.save_for_forward(x, weight)
 
@@ -51,7 +52,7 @@ class _Blockwise(torch.autograd.Function):
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
             of_x = _Blockwise.apply(gradient, weight.mT, _has_data_last(x))
-        if ctx.needs_input_grad[1] and weights_are_wanted():
+        if ctx.needs_input_grad[1] and ctx.wanted.weights:
             of_weight = _outer(readable(x), gradient, weight.stride(1) == 1)
         return of_x, of_weight, None
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from relaxeq.sites import Site, activations_only, listening, network_sites, tapped
+from relaxeq.sites import Site, Wanted, listening, network_sites, tapped, wanting
 
 
 @final
@@ -17,6 +17,7 @@ class Tape:
 
     outputs: Tensor
     sites: dict[str, Site]
+    wanted: Wanted
     calls: dict[str, list[tuple[Tensor, Tensor, GradientEdge | None]]] = field(default_factory=dict)
 
     def input_grams(self, name: str) -> list[Tensor]:
@@ -35,7 +36,7 @@ class Tape:
         if not edges:
             return found
         wanted = [edge for _, edge in edges]
-        with activations_only():
+        with self.wanted.activations_only():
             every = torch.autograd.grad(
                 self.outputs, wanted, column, create_graph=True, allow_unused=True
             )
@@ -56,6 +57,6 @@ def record(net: nn.Module, inputs: Tensor) -> Tape:
             edge = get_gradient_edge(z) if z.requires_grad else None
             calls.setdefault(full, []).append((x, z, edge))
 
-    with tapped(net), listening(listen):
+    with tapped(net), listening(listen), wanting() as wanted:
         outputs: Tensor = net(inputs)
-    return Tape(outputs, {full: site for full, (_, _, site) in known.items()}, calls)
+    return Tape(outputs, {full: site for full, (_, _, site) in known.items()}, wanted, calls)

@@ -17,6 +17,7 @@ from relaxeq.sites.outer import gram_of, mirror_
 from relaxeq.sites.patches import Patches, PlanePatches, TorusPatches
 from relaxeq.sites.registry import (
     HasSites,
+    Sites,
     check_module,
     deterministic,
     is_deterministic,
@@ -28,7 +29,7 @@ from relaxeq.sites.registry import (
 from relaxeq.sites.tap import is_listening, listening, tap
 from relaxeq.sites.torch_layers import bias_site
 from relaxeq.sites.tracing import is_traced
-from relaxeq.sites.wanted import activations_only, weights_are_wanted
+from relaxeq.sites.wanted import Wanted, wanted, wanting
 
 __all__ = [
     "Explicit",
@@ -41,9 +42,10 @@ __all__ = [
     "Projected",
     "Rearranged",
     "Site",
+    "Sites",
     "Summed",
     "TorusPatches",
-    "activations_only",
+    "Wanted",
     "add_gram_",
     "bias_site",
     "channels_last",
@@ -64,5 +66,6 @@ __all__ = [
     "register_sites",
     "tap",
     "tapped",
-    "weights_are_wanted",
+    "wanted",
+    "wanting",
 ]

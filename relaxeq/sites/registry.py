@@ -21,6 +21,9 @@ class HasSites(Protocol):
     def sites(self) -> dict[str, Site]: ...
 
 
+Sites = dict[str, tuple[nn.Module, str, Site]]
+"""By full name of a parameter: its module, its name there, its site."""
+
 M = TypeVar("M", bound=nn.Module)
 SiteMaker = Callable[[M], dict[str, Site]]
 
@@ -82,7 +85,7 @@ def module_sites(module: nn.Module) -> dict[str, Site]:
     return {name: site for name, site in found.items() if not is_deterministic(module, name)}
 
 
-def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
+def network_sites(network: nn.Module) -> Sites:
     """Every trained parameter's full name, with its module, its name there and its site.
 
     Raises SiteError naming the first parameter that requires grad, has no site and is not
@@ -91,7 +94,7 @@ def network_sites(network: nn.Module) -> dict[str, tuple[nn.Module, str, Site]]:
     lazy or complex.
     """
     check_module(network)
-    found: dict[str, tuple[nn.Module, str, Site]] = {}
+    found: Sites = {}
     seen: dict[nn.Parameter, str] = {}
     left_out: dict[nn.Parameter, str] = {}
     for prefix, module in network.named_modules():

@@ -1,12 +1,13 @@
 """Products per block: values, derivatives of every kind, and where they lie in memory."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
 
 from relaxeq.paths.blockwise import NARROW, blockwise, readable
-from relaxeq.sites import activations_only
+from relaxeq.sites import wanting
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -88,16 +89,20 @@ def test_few_features_keep_data_side_by_side():
 
 def test_gradients_of_weights_are_left_out_where_nobody_asks():
     x, weight = torch.randn(2, 3, 4, requires_grad=True), torch.randn(3, 4, 2, requires_grad=True)
-    z = blockwise(x, weight)
+    with wanting() as wanted:
+        z = blockwise(x, weight)
+    other = blockwise(x, weight)
     truth = torch.autograd.grad(z.sum(), x, retain_graph=True)[0]
-    with activations_only():
-        of_x, of_weight = torch.autograd.grad(z.sum(), (x, weight), None, True, allow_unused=True)
-        with ThreadPoolExecutor(1) as pool:  # which may be training
-            elsewhere = pool.submit(torch.autograd.grad, z.sum(), weight, None, True).result()
-    assert of_weight is None
-    assert torch.equal(of_x, truth)
-    torch.testing.assert_close(elsewhere[0], x.detach().sum(0)[..., None].expand(3, 4, 2))
-    assert torch.autograd.grad(z.sum(), weight)[0] is not None
+    ask = partial(torch.autograd.grad, retain_graph=True, allow_unused=True)
+    with wanted.activations_only(), ThreadPoolExecutor(1) as pool:
+        here = ask(z.sum(), (x, weight))
+        there = pool.submit(ask, z.sum(), (x, weight)).result()  # as a GPU's backward passes run
+        of_other = ask(other.sum(), weight)[0]
+    for of_x, of_weight in (here, there):
+        assert of_weight is None
+        assert torch.equal(of_x, truth)
+    for of_weight in (of_other, ask(z.sum(), weight)[0]):
+        torch.testing.assert_close(of_weight, x.detach().sum(0)[..., None].expand(3, 4, 2))
 
 
 def test_vmap():
