@@ -73,17 +73,24 @@ class Preset:
 
     def images(self, source: str, *transforms: Transform) -> ImageTask:
         """Images of a source, transformed; of the digits that ship with relaxeq all at most."""
-        if source != "digits":
-            return ImageTask(source, transforms, self.train, self.test, self.root)
-        train, test = (
-            None if wanted is None else min(wanted, most)
-            for wanted, most in zip((self.train, self.test), DIGITS, strict=True)
-        )
-        return ImageTask(source, transforms, train, test)
+        root = None if source == "digits" else self.root
+        return ImageTask(source, transforms, *self._counts(source), root)
+
+    def _counts(self, source: str) -> tuple[int | None, int | None]:
+        """Images to train and to test on, of this source."""
+        train, test = self.train, self.test
+        if source == "digits":
+            train = None if train is None else min(train, DIGITS[0])
+            test = None if test is None else min(test, DIGITS[1])
+        return train, test
 
     def record(self) -> dict[str, Any]:
-        """What figures depend on beside data and seeds, as JSON values."""
-        values = {key: getattr(self, key) for key in ("size", "scale", "train", "test")}
+        """What figures depend on beside data and seeds, as JSON values.
+
+        Numbers of images are those of the one source, or what is asked of several.
+        """
+        train, test = self._counts(self.data[0]) if len(self.data) == 1 else (self.train, self.test)
+        values = {"size": self.size, "scale": self.scale, "train": train, "test": test}
         others = {name: training.record() for name, training in self.instead if name in self.data}
         return values | {"training": self.training.record()} | others
 

@@ -122,6 +122,17 @@ def test_a_record_tells_apart_what_figures_depend_on() -> None:
     assert trained.record() != preset.record()
 
 
+def test_a_record_says_how_many_digits_were_used() -> None:
+    for name in ("1", "2", "3", "4", "7"):
+        for preset in TABLES[name].presets.values():
+            given = replace(preset, data=("digits",))
+            task = given.images("digits")
+            used = {"train": task.train, "test": task.test}
+            assert {key: given.record()[key] for key in used} == used
+    both = replace(TABLES["3"].preset("cpu"), data=("mnist", "digits"))
+    assert both.record()["train"] == both.train
+
+
 def test_the_digits_that_ship_are_enough_for_every_preset() -> None:
     for name in ("1", "2", "3", "4", "7"):
         for preset in TABLES[name].presets.values():
