@@ -1,7 +1,8 @@
 """relaxeq fit: train a network, and say what symmetry it learned."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -15,7 +16,7 @@ from relaxeq.evidence import Adam, MacKay
 from relaxeq.report import read_report
 from relaxeq.study import REPORT, Cell, FromFile, Network, Paper, Training, train_cell
 
-SIZES = (8, 16, 32)
+ALPHA, SIZES = 10, (8, 16, 32)
 UPDATES = {"adam": Adam(lr=0.1, steps=20), "mackay": MacKay()}
 
 
@@ -39,13 +40,18 @@ def fit(  # noqa: PLR0913  (an option each)
     update_every: Annotated[int, typer.Option(min=1, help="Epochs between their updates.")] = 5,
     update: Annotated[str, typer.Option(help="How they move: adam or mackay.")] = "adam",
     augment: Annotated[bool, typer.Option(help="Flip and shift images in updates.")] = False,
-    alpha: Annotated[int, typer.Option(min=1, help="Width of PaperNet.")] = 10,
+    alpha: Annotated[int | None, typer.Option(min=1, help="Width of PaperNet. [10]")] = None,
     size: Annotated[int | None, typer.Option(min=1, help="Side of its images: 8, 16, 32.")] = None,
-    group: Annotated[str, typer.Option(help="Its group: Z2, p2, p4, pm, pmm, p4m.")] = "Z2",
+    group: Annotated[
+        str | None, typer.Option(help="Its group: Z2, p2, p4, pm, pmm, p4m. [Z2]")
+    ] = None,
     filters: Annotated[
-        str, typer.Option(help="Of GCONV: full, separable, depthwise-separable, pointwise.")
-    ] = "pointwise",
-    prior: Annotated[str, typer.Option(help="Of sparse paths: anchors, lengthscales.")] = "anchors",
+        str | None,
+        typer.Option(help="Of GCONV: full, separable, depthwise-separable, pointwise. [pointwise]"),
+    ] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="Of sparse paths: anchors, lengthscales. [anchors]")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of data, weights and batches.")] = 0,
     device: Annotated[str, typer.Option(help="Where it computes: cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/fit"),
@@ -71,7 +77,7 @@ def fit(  # noqa: PLR0913  (an option each)
     likelihood = task.likelihood if isinstance(task, TensorFile) else "classification"
     times = (burn_in, update_every)
     training = Training(epochs, lr, batch, *times, UPDATES[update], augment, likelihood)
-    built = _network(network, alpha, group, filters, prior)
+    built = _network(network, alpha=alpha, group=group, filters=filters, prior=prior)
     cell = Cell(network, data, built, task, training, objective, seed)
     with continuing():
         train_cell(cell, out, progress=True, device=device)
@@ -82,17 +88,20 @@ def fit(  # noqa: PLR0913  (an option each)
         wide_console().print(report)
 
 
-def _network(text: str, alpha: int, group: str, filters: str, prior: str) -> Network:
+def _network(text: str, **options: Any) -> Network:
     if ":" in text or text.endswith(".py"):
+        _refuse(f"{text} makes its own layers", "name those of PaperNet, as in F-FC+CONV", options)
         return FromFile(text)
-    return Paper(text, alpha, group, filters, prior)
+    given = {name: value for name, value in options.items() if value is not None}
+    return Paper(text, **({"alpha": ALPHA} | given))
 
 
 def _task(
     data: str, root: Path | None, train: int | None, test: int | None, size: int | None
 ) -> Task:
     if data.endswith(SUFFIXES):
-        _refuse(data, root=root, train=train, test=test, size=size)
+        options = {"root": root, "train": train, "test": test, "size": size}
+        _refuse(f"{data} is taken as it is", "write another file", options)
         return TensorFile(data)
     if data not in SOURCES:
         raise SpecError(
@@ -104,12 +113,10 @@ def _task(
     return ImageTask(data, (Fitted((side, side)),), train, test, place)
 
 
-def _refuse(data: str, **options: object) -> None:
+def _refuse(why: str, instead: str, options: Mapping[str, object]) -> None:
     given = [f"--{name} {value}" for name, value in options.items() if value is not None]
     if given:
-        raise SpecError(
-            f"{', '.join(given)}: {data} is taken as it is, leave that out, or write another file."
-        )
+        raise SpecError(f"{', '.join(given)}: {why}, leave that out, or {instead}.")
 
 
 def _side(images: torch.Tensor) -> int:

@@ -14,7 +14,8 @@ from relaxeq.report import read_report
 from relaxeq.study import Cell, FromFile, Paper
 
 Call = Callable[..., tuple[int, str, str]]
-SHORT = ("--epochs", "2", "--burn-in", "1", "--update-every", "1", "--alpha", "1")
+BRIEF = ("--epochs", "2", "--burn-in", "1", "--update-every", "1")
+SHORT = (*BRIEF, "--alpha", "1")
 
 MODULE = """
 from torch import nn
@@ -50,7 +51,7 @@ def test_a_users_network_and_file(call: Call, tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", x=x, y=x[:, :2])
     network, data = f"{tmp_path / 'model.py'}:net", str(tmp_path / "mine.npz")
     options = ("--objective", "map", "--out", str(tmp_path / "run"), "--json")
-    code, out, err = call("fit", network, "--data", data, *SHORT, *options)
+    code, out, err = call("fit", network, "--data", data, *BRIEF, *options)
     assert (code, err) == (0, "")
     values = json.loads(out)
     assert (values["objective"], values["count"], values["rows"]) == ("map", 50, [])
@@ -68,17 +69,19 @@ def test_options_become_a_cell(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_
 
     monkeypatch.setattr(command, "train_cell", fake)
     options = ("--group", "p4", "--filters", "full", "--size", "16", "--update", "mackay")
+    options += ("--alpha", "3")
     code, _, err = call("fit", "GCONV", *options, "--augment", "--seed", "3", "--test", "50")
     assert code == 130
     assert "the same command continues" in err
     ((cell, folder, progress),) = asked
     assert (folder, progress) == (Path("runs/fit"), True)
-    assert cell.network == Paper("GCONV", 10, "p4", "full")
+    assert cell.network == Paper("GCONV", 3, "p4", "full")
     assert cell.task == ImageTask("digits", (Fitted((16, 16)),), None, 50)
     assert (cell.seed, cell.objective) == (3, "laplace")
     assert (cell.training.augment, cell.training.update) == (True, MacKay())
     call("fit", "CONV")
     assert asked[1][0].task == ImageTask("digits", (Fitted((8, 8)),))
+    assert asked[1][0].network == Paper("CONV", 10)
     np.savez(tmp_path / "a.npz", x=np.zeros((3, 2)), y=np.arange(3))
     call("fit", "model.py:Net", "--data", str(tmp_path / "a.npz"))
     assert asked[2][0].network == FromFile("model.py:Net")
@@ -120,6 +123,17 @@ def test_a_file_takes_no_options_of_named_data(call: Call, tmp_path: Path, optio
     code, out, err = call("fit", "CONV", "--data", str(file), option, "5")
     assert (code, out) == (2, "")
     assert err.startswith(f"Error: {option} 5: {file} is taken as it is, leave that out")
+
+
+@pytest.mark.parametrize(
+    "option", [("--alpha", "10"), ("--group", "p4"), ("--filters", "full"), ("--prior", "anchors")]
+)
+def test_a_network_of_ones_own_takes_no_options_of_papernet(
+    call: Call, option: tuple[str, str]
+) -> None:
+    code, out, err = call("fit", "model.py:Net", *option)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Error: {' '.join(option)}: model.py:Net makes its own layers, leave ")
 
 
 @pytest.mark.parametrize("shape", [(6, 64), (6, 8, 8)])
