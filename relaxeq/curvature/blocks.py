@@ -9,18 +9,13 @@ from typing import TypeVar, final
 import torch
 from torch import Tensor
 
+from relaxeq.arguments import check_precision
 from relaxeq.curvature.spectra import Spectra, checked
 from relaxeq.errors import SpecError
 from relaxeq.shapes import InputGram, Matrix, OutputGram, Vector, Weight
 from relaxeq.sites import Site
 
 B = TypeVar("B", bound="Block")
-
-
-def check_precision(name: str, value: float) -> None:
-    """Refuse what is no prior precision; `name` is what the error calls it."""
-    if not value > 0:
-        raise SpecError(f"{name}={value} must be positive: it is a prior precision.")
 
 
 class Spectrum(ABC):

@@ -8,15 +8,14 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.curvature.blocks import Block, check_precision
+from relaxeq.arguments import check_precision
+from relaxeq.curvature.blocks import Block
 from relaxeq.curvature.precision import no_autocast, wide
 from relaxeq.curvature.recording import Recording, recorded
 from relaxeq.errors import SpecError
 from relaxeq.likelihoods import Categorical, Likelihood
 from relaxeq.shapes import Logits
-from relaxeq.sites import Site, network_sites
-
-Sites = Mapping[str, tuple[nn.Module, str, Site]]
+from relaxeq.sites import Site, Sites, network_sites
 
 
 @final
@@ -58,15 +57,15 @@ class Posterior:
 
     def covariance(self, inputs: Tensor) -> tuple[Logits, Tensor]:
         """Outputs f (batch, out) and J (H+α)⁻¹ Jᵀ (batch, out, out) of the linearised network."""
-        outputs, calls = recorded(self.net, inputs, dict(self._sites()))
-        recording = Recording(outputs, 0.0, calls)
+        recording = recorded(self.net, inputs, self._sites())
+        outputs = recording.outputs
         size = outputs.shape[1]
         total = wide(outputs).new_zeros(len(outputs), size, size)
         columns = [torch.eye(size).to(outputs)[k].expand_as(outputs) for k in range(size)]
         rows = [recording.gradients(column, keep=True) for column in columns]
         with torch.no_grad(), no_autocast(outputs):
             for name, (_, _, site) in self._sites().items():
-                if name not in calls or self._fixed(name):
+                if name not in recording.calls or self._fixed(name):
                     continue
                 roots = [self._root(name, site, recording, row[name]) for row in rows]
                 stacked = torch.stack(roots, 1).flatten(2)  # (n, out, P)

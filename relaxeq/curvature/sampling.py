@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.curvature.batches import Batch, batches, check_count, check_outputs, checked_batch
 from relaxeq.curvature.blocks import Block, KernelSpectrum
 from relaxeq.curvature.collect import Collector, Pass, Totals, check_finite, collect

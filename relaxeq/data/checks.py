@@ -1,16 +1,13 @@
 """Checks of arguments that loaders and transforms share."""
 
-import numpy as np
-
+from relaxeq.arguments import is_count
 from relaxeq.errors import DataError
 
 
 def check_whole(name: str, value: object, least: int) -> None:
     """Raise DataError unless the value is a whole number of at least `least`."""
-    if not isinstance(value, int | np.integer):
-        raise DataError(f"{name} must be a whole number, not {value!r}")
-    if value < least:
-        raise DataError(f"{name} must be at least {least}, not {value}")
+    if not is_count(value, least):
+        raise DataError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
 def check_size(size: object) -> None:

@@ -4,7 +4,6 @@ from relaxeq.evidence.maximum import LBFGS
 from relaxeq.evidence.noise import Noise, rescaled
 from relaxeq.evidence.terms import (
     Term,
-    check_precision,
     check_precisions,
     log_marginal_likelihood,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "Term",
     "Update",
     "bounded",
-    "check_precision",
     "check_precisions",
     "log_marginal_likelihood",
     "rescaled",

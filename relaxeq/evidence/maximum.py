@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.errors import SpecError
 from relaxeq.evidence.terms import Term, check_precisions
 from relaxeq.evidence.updates import HIGHEST, LOWEST, Moments, Precisions, Update, bounded

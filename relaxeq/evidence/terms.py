@@ -7,6 +7,7 @@ from typing import final
 
 import torch
 
+from relaxeq.arguments import check_precision
 from relaxeq.errors import NumericsError, SpecError
 from relaxeq.shapes import Vector
 
@@ -42,7 +43,7 @@ class Term:
 
     def effective_parameters(self, precision: float) -> float:
         """γ = Σ λ/(λ+α), between 0 and P (App. D.2); that of a bound may be larger."""
-        check_precision(precision)
+        check_precision("precision", precision)
         if math.isinf(precision):
             return 0.0
         return self.weight * float((self.eigenvalues / (self.eigenvalues + precision)).sum())
@@ -52,7 +53,7 @@ class Term:
 
         At α = ∞ (σ = 0) the parameters are 0 and the term is its limit, 0.
         """
-        check_precision(precision)
+        check_precision("precision", precision)
         if math.isinf(precision):
             return 0.0 if self.squared_norm == 0 else -math.inf
         occam = self.weight * float((self.eigenvalues / precision).log1p().sum())
@@ -87,12 +88,4 @@ def check_precisions(terms: Mapping[str, Term], precisions: Mapping[str, float])
             )
         if name not in precisions:
             raise SpecError(f"precisions lacks {name!r}: give one prior precision per term.")
-        check_precision(precisions[name], f"precisions[{name!r}]")
-
-
-def check_precision(precision: float, name: str = "precision") -> None:
-    """A precision must be positive, ∞ for a path that is off; `name` is what errors call it."""
-    if not precision > 0:
-        raise SpecError(
-            f"{name}={precision} must be positive; write math.inf for a path that is off."
-        )
+        check_precision(f"precisions[{name!r}]", precisions[name])

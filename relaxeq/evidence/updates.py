@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.errors import SpecError
 from relaxeq.evidence.terms import Term, check_precisions
 

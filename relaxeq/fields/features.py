@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.errors import ShapeError, SpecError
 
 

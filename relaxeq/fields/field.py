@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields.action import move_pixels
 from relaxeq.fields.features import check_features, drawn_features

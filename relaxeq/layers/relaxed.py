@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.errors import ShapeError, SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import FiniteGroup, Subgroup

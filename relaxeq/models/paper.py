@@ -5,7 +5,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.errors import SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import Z2, PlanarGroup

@@ -6,7 +6,7 @@ from typing import Any, Protocol, final, runtime_checkable
 import torch
 from torch import Tensor
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields.features import check_features, drawn_features
 from relaxeq.groups import Representation

@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.curvature import Batch, batches
 from relaxeq.errors import DataError
 

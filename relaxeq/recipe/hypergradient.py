@@ -9,10 +9,11 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from relaxeq.arguments import check_precision
 from relaxeq.curvature import Batch, KroneckerBlock, Pass, checked_batch, estimate
 from relaxeq.curvature.batches import read_again
 from relaxeq.errors import NumericsError, SpecError
-from relaxeq.evidence import check_precision, log_marginal_likelihood
+from relaxeq.evidence import log_marginal_likelihood
 from relaxeq.likelihoods import Likelihood, likelihood_from
 from relaxeq.recipe.modes import evaluating
 from relaxeq.recipe.priors import PriorGroup, prior_groups, terms_of
@@ -100,7 +101,7 @@ def _precisions(groups: Iterable[PriorGroup], given: Mapping[str, float]) -> dic
             f"precisions={unknown} are not prior groups of net, which are {sorted(known)}."
         )
     for name, value in given.items():
-        check_precision(value, f"precisions[{name!r}]")
+        check_precision(f"precisions[{name!r}]", value)
     return known | dict(given)
 
 

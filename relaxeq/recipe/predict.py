@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.curvature import (
     FLAVOURS,
     Batch,

@@ -81,8 +81,8 @@ def test_a_data_set_does_as_well_as_a_pair() -> None:
             lambda: AugmentedLoader((X, Y, Y), 5, [Flips()]),  # type: ignore[arg-type]
             "data must be images and labels, not 3 tensors",
         ),
-        (lambda: Shifts(-1), "pixels must be at least 0, not -1"),
-        (lambda: Shifts(1.5), "pixels must be a whole number, not 1.5"),  # type: ignore[arg-type]
+        (lambda: Shifts(-1), "pixels must be a whole number of at least 0, not -1"),
+        (lambda: Shifts(1.5), "pixels must be a whole number of at least 0, not 1.5"),  # type: ignore[arg-type]
         (
             lambda: Shifts(1, ()).apply(X, torch.zeros(12, 2, dtype=torch.long)),
             r"fill=\(\) must hold a number for each of the 2 channels",

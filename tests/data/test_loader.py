@@ -92,8 +92,14 @@ def test_a_tuple_of_tensors_does_as_well() -> None:
             lambda: TensorLoader((np.zeros(3), np.zeros(3)), 4),  # type: ignore[arg-type]
             "TensorDataset or tensors .*, not a tuple of ndarray, ndarray",
         ),
-        (lambda: TensorLoader(numbered(3), 2.5), "batch_size must be a whole number, not 2.5"),  # type: ignore[arg-type]
-        (lambda: TensorLoader(numbered(3), 0), "batch_size must be at least 1, not 0"),
+        (
+            lambda: TensorLoader(numbered(3), 2.5),
+            "batch_size must be a whole number of at least 1, not 2.5",
+        ),  # type: ignore[arg-type]
+        (
+            lambda: TensorLoader(numbered(3), 0),
+            "batch_size must be a whole number of at least 1, not 0",
+        ),
         (lambda: TensorLoader(numbered(3), 1, seed=-1), "seed must be at least 0, .* not -1"),
         (lambda: TensorLoader(numbered(3), 1).set_epoch(-2), "epoch must be at least 0, not -2"),
     ],

@@ -174,10 +174,13 @@ def test_images_without_contrast_are_refused() -> None:
     [
         (lambda: Fitted([16, 16]), r"size must be \(height, width\), as in .*, not \[16, 16\]"),
         (lambda: Fitted(16), r"size must be \(height, width\), as in \(16, 16\), not 16"),
-        (lambda: Fitted((16, 0)), "each side of size must be at least 1, not 0"),
-        (lambda: InQuadrant("digit", (-8, 8)), "each side of size must be at least 1, not -8"),
-        (lambda: Translated(-1), "pixels must be at least 0, not -1"),
-        (lambda: Translated(1.5), "pixels must be a whole number, not 1.5"),
+        (lambda: Fitted((16, 0)), "each side of size must be a whole number of at least 1, not 0"),
+        (
+            lambda: InQuadrant("digit", (-8, 8)),
+            "of size must be a whole number of at least 1, not -8",
+        ),
+        (lambda: Translated(-1), "pixels must be a whole number of at least 0, not -1"),
+        (lambda: Translated(1.5), "pixels must be a whole number of at least 0, not 1.5"),
         (lambda: ImageTask("digits", [Rotated()]), "must be a tuple of transforms, as in .*, not"),
         (lambda: ImageTask("digits", (Rotated,)), "must be a tuple of transforms, as in .*, not"),
     ],

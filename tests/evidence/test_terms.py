@@ -97,7 +97,10 @@ def test_evidence_is_stable_where_eigenvalues_are_tiny():
 
 PRECISIONS = {
     "missing": ({}, r"precisions lacks 'a': give one prior precision per term"),
-    "zero": ({"a": 0.0}, r"precisions\['a'\]=0.0 must be positive; write math.inf"),
+    "zero": (
+        {"a": 0.0},
+        r"precisions\['a'\]=0.0 must be positive: it is a prior precision, math.inf",
+    ),
     "negative": ({"a": -2.0}, r"precisions\['a'\]=-2.0 must be positive"),
     "NaN": ({"a": math.nan}, r"precisions\['a'\]=nan must be positive"),
 }
@@ -113,7 +116,9 @@ def test_bad_precisions(name):
 @pytest.mark.parametrize("method", ["effective_parameters", "log_evidence", "gradient"])
 @pytest.mark.parametrize("bad", [-3.0, 0.0, -math.inf, math.nan])
 def test_one_term_takes_no_bad_precision_either(bad, method):
-    with pytest.raises(SpecError, match=f"precision={bad} must be positive; write math.inf"):
+    with pytest.raises(
+        SpecError, match=f"precision={bad} must be positive: it is a prior precision, math.inf"
+    ):
         getattr(problem(2)[2], method)(bad)
 
 

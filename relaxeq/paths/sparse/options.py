@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, final
 
-from relaxeq.counts import is_count
+from relaxeq.arguments import is_count
 from relaxeq.errors import SpecError
 from relaxeq.paths.sparse.anchors import DESIGNS, half
 
