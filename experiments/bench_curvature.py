@@ -1,6 +1,7 @@
 """What curvature costs: in epochs of training, against its floor, and against laplace-torch 0.3.
 
     python experiments/bench_curvature.py
+    python experiments/bench_curvature.py --data 8192
     python experiments/bench_curvature.py --threads 1 --clock cpu     # where the machine is shared
 
 Table 6's CONV network (α = 10) in plain torch layers, with zero and circular padding: an epoch of
@@ -8,7 +9,7 @@ training, `relaxeq.kfac` with all eigenvalues, its forward and backward passes a
 of laplace-torch's ASDL and curvlinops backends, in turns. Then PaperNet F-FC+CONV against CONV, and
 training by the evidence against MAP. The peers live in .venv-peers, which the command sets up.
 Where both are right (zero padding, all but the biases of convolutions) their log determinants must
-agree, or the command stops. Writes experiments/results/bench_curvature.{json,md}.
+agree, or the command stops. Writes experiments/results/bench_curvature_DATA.{json,md}.
 """
 
 import json
@@ -100,7 +101,7 @@ def curvature(net: nn.Module, loader: Batches, columns: str, blocks: dict[str, A
 def passes(net: nn.Module, loader: Batches, columns: str) -> None:
     """The forward and backward passes of `curvature` alone: what no Gram can undercut."""
     root = Pass(fisher=columns).root()
-    for recording in recorded_passes(net.eval(), loader, Categorical()):
+    for recording, _ in recorded_passes(net.eval(), loader, Categorical()):
         found = root(recording.outputs.detach())
         for k in range(found.shape[2]):
             recording.gradients(found[:, :, k], keep=True)
@@ -254,7 +255,7 @@ def main(  # noqa: PLR0913  (options of a command)
         "floor per datum": {name: vars(work) for name, work in floors().items()},
     }
     text = f"{peers_table(found, data, speed)}\n\n{targets(found, of_papers, fits)}"
-    stem = results / "bench_curvature"
+    stem = results / f"bench_curvature_{data}"
     print(save_record(stem, "What curvature costs", facts, text, values))
 
 
