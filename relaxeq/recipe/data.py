@@ -1,16 +1,26 @@
 """Looking at the data before and while training: counts, checks, and evaluation."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import RandomSampler
 
 from relaxeq.curvature import Batch, batches, checked_batch, wide
 from relaxeq.curvature.batches import AGAIN, check_count
-from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError, SiteError
+from relaxeq.errors import (
+    DataError,
+    EvidenceWarning,
+    NumericsError,
+    RelaxeqError,
+    ShapeError,
+    SiteError,
+)
 from relaxeq.likelihoods import Likelihood
+from relaxeq.recipe.chunks import parts_of
 from relaxeq.recipe.fingerprint import Fingerprint
 from relaxeq.recipe.modes import evaluating
 from relaxeq.recipe.scores import score_of
@@ -119,6 +129,19 @@ def check_counts(updates: int, evidence: int) -> None:
         raise DataError(
             f"Loaders.updates gives {updates} data and Loaders.evidence {evidence}: both must read "
             "the same training data, the first perhaps augmented."
+        )
+
+
+def warn_of_left_out(loader: Iterable[Batch], count: int) -> None:
+    """Warn where every epoch leaves other data out."""
+    _, sampler = parts_of(loader)
+    if isinstance(sampler, RandomSampler) and len(sampler) > count:
+        warnings.warn(
+            f"train_loader leaves {len(sampler) - count} of {len(sampler)} data out, others in "
+            "every epoch, so that curvature and evidence are those of other data each time: write "
+            "drop_last=False.",
+            EvidenceWarning,
+            stacklevel=6,
         )
 
 

@@ -42,6 +42,7 @@ from relaxeq.recipe.data import (
     check_weights,
     evaluate,
     inspect,
+    warn_of_left_out,
 )
 from relaxeq.recipe.fingerprint import Fingerprint, agree, warn_of_other_data
 from relaxeq.recipe.loaders import Loaders, as_loaders
@@ -129,6 +130,7 @@ class _Run:
         if not one:
             named = "Loaders.evidence"
             check_counts(count, inspect(self.net, evidence, self.likelihood, named, self.data))
+        warn_of_left_out(updates, count)
         return count
 
     def locked(self, run_dir: str | os.PathLike[str]) -> AbstractContextManager[RunFolder]:

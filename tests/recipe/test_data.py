@@ -1,16 +1,17 @@
 """What data may be, and what evaluation says of them, against sums written out here."""
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from relaxeq import Field, RelaxedLayer, deterministic, groups, kfac
-from relaxeq.errors import DataError, NumericsError, RelaxeqError, ShapeError
+from relaxeq.errors import DataError, EvidenceWarning, NumericsError, RelaxeqError, ShapeError
 from relaxeq.likelihoods import Bernoulli, Categorical, Gaussian, Poisson
 from relaxeq.recipe import Chunks, Options, fit
 from relaxeq.recipe.data import check_complete, evaluate, inspect
@@ -261,6 +262,27 @@ def test_an_iterator_that_begins_again_is_a_loader() -> None:
             return X, Y
 
     fit(nn.Linear(2, 2), Rewound(), epochs=2, options=Options(progress=False))
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({"shuffle": True, "drop_last": True}, True),
+        ({"shuffle": True}, False),
+        ({"drop_last": True}, False),  # always the same ones
+        ({"shuffle": True, "drop_last": True, "batch_size": 3}, False),
+        ({"sampler": RandomSampler(X, num_samples=4), "drop_last": True}, False),
+    ],
+)
+def test_other_data_in_every_epoch_are_told(options: dict[str, Any], warned: bool) -> None:
+    loader = DataLoader(TensorDataset(X, Y), **({"batch_size": 4} | options))
+    settings = Options(progress=False)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", EvidenceWarning)
+        fit(nn.Linear(2, 2), loader, epochs=20, objective="map", options=settings)
+        fit(nn.Linear(2, 2), Chunks(loader, 2), epochs=20, objective="map", options=settings)
+    assert len(told) == 2 * warned
+    assert all("leaves 2 of 6 data out" in str(warning.message) for warning in told)
 
 
 def test_counts_must_agree() -> None:
