@@ -41,7 +41,9 @@ def fit(  # noqa: PLR0913  (an option each)
     update: Annotated[str, typer.Option(help="How they move: adam or mackay.")] = "adam",
     augment: Annotated[bool, typer.Option(help="Flip and shift images in updates.")] = False,
     alpha: Annotated[int | None, typer.Option(min=1, help="Width of PaperNet. [10]")] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Side of its images: 8, 16, 32.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of its images: 8, 16, 32. [the least that fits]")
+    ] = None,
     group: Annotated[
         str | None, typer.Option(help="Its group: Z2, p2, p4, pm, pmm, p4m. [Z2]")
     ] = None,

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -58,6 +58,9 @@ class RunFolder:
         try:
             yield self
         finally:
+            if lock.is_locked:  # no trace is left, and while it is held nobody else has it
+                with suppress(OSError):
+                    (self.path / LOCK).unlink()
             lock.release()
 
     def save(self, checkpoint: Checkpoint, history: History) -> None:

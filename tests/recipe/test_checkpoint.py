@@ -18,7 +18,6 @@ from relaxeq.errors import CheckpointError
 from relaxeq.recipe import FitResult, Options, checkpoint
 from relaxeq.recipe.checkpoint import (
     LINES,
-    LOCK,
     TENSORS,
     Checkpoint,
     RunFolder,
@@ -82,7 +81,7 @@ def test_files_are_tensors_and_json_and_nothing_is_pickled(
     for owner, name in ((pickle, "dump"), (pickle, "dumps"), (pickle, "load"), (torch, "save")):
         monkeypatch.setattr(owner, name, refuse)
     first = run(tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {*FILES, LOCK}
+    assert {file.name for file in tmp_path.iterdir()} == FILES
     with safe_open(tmp_path / "checkpoint.safetensors", framework="pt") as opened:
         names = set(opened.keys())
         state = json.loads(opened.metadata()["relaxeq"])
@@ -132,7 +131,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_goes_on_from_it(
             run(tmp_path, objective="map")
     assert str(tmp_path) in str(caught.value)
     after = contents(tmp_path)
-    assert set(after) == {*FILES, LOCK}
+    assert set(after) == FILES
     assert after["checkpoint.safetensors"] == before["checkpoint.safetensors"]
     loaded = RunFolder(tmp_path).load()
     assert loaded is not None

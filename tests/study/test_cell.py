@@ -11,7 +11,8 @@ from relaxeq.data import AugmentedLoader, Fitted, ImageTask, TensorLoader
 from relaxeq.errors import CheckpointError, GroupError, SpecError
 from relaxeq.evidence import MacKay
 from relaxeq.recipe import Loaders
-from relaxeq.recipe.checkpoint import RunFolder
+from relaxeq.recipe.checkpoint import LOCK, RunFolder
+from relaxeq.recipe.optimizer import ProximalAdam
 from relaxeq.report import read_report
 from relaxeq.study import (
     Cell,
@@ -161,6 +162,19 @@ def test_a_failed_start_claims_no_folder(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds runs with other settings"):
         train_cell(wrong, tmp_path)
     assert read_report(tmp_path / "report.json").epochs == SHORT.epochs
+
+
+def test_a_run_that_is_stopped_in_its_first_epoch_claims_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*arguments: object) -> None:
+        assert {file.name for file in tmp_path.iterdir()} == {LOCK, "settings.json"}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProximalAdam, "step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_cell(CELL, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_was_trained_before_an_error_keeps_its_settings(
