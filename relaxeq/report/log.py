@@ -33,10 +33,10 @@ def log_of(result: FitResult) -> RunLog:
 def read_log(run_dir: PathLike) -> RunLog:
     """The log in a run folder, an empty one if there is none. Raises CheckpointError if damaged."""
     settings, history = read_run(run_dir)
-    log = RunLog(settings, tuple(history))
     try:
         if not all(isinstance(row, dict) and "epoch" in row for row in history):
             raise TypeError("a line is no epoch")
+        log = RunLog(settings, tuple(history))
         for name in SERIES:
             log.series(name)
     except (TypeError, ValueError) as error:
