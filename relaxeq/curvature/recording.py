@@ -22,10 +22,8 @@ from relaxeq.sites import (
     Sites,
     Wanted,
     channels_last,
-    listening,
+    hearing,
     network_sites,
-    tapped,
-    wanting,
 )
 
 
@@ -82,20 +80,12 @@ def as_given(x: Tensor) -> Tensor:
 
 def recorded(network: nn.Module, inputs: Tensor, sites: Sites) -> Recording:
     """One forward pass, its outputs checked."""
-    names = {(id(module), own): full for full, (module, own, _) in sites.items()}
     calls: dict[str, list[Call]] = {}
 
-    def listen(module: nn.Module, own: str, x: Tensor, z: Tensor) -> None:
-        if (full := names.get((id(module), own))) is not None:
-            calls.setdefault(full, []).append(call_of(full, x, z, len(inputs)))
+    def take(name: str, x: Tensor, z: Tensor) -> None:
+        calls.setdefault(name, []).append(call_of(name, x, z, len(inputs)))
 
-    with (
-        torch.enable_grad(),
-        tapped(network),
-        listening(listen),
-        FastCircularPad(),
-        wanting() as wanted,
-    ):
+    with torch.enable_grad(), hearing(network, sites, take) as wanted, FastCircularPad():
         outputs = network(inputs)
     check_outputs(outputs)
     return Recording(outputs, calls, wanted)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from relaxeq.errors import SiteError
 from relaxeq.interop.missing import MissingExtraError
-from relaxeq.sites import Layout, Site, gram_of, listening, network_sites, tapped
+from relaxeq.sites import Layout, Site, gram_of, hearing, network_sites
 
 try:
     with warnings.catch_warnings():
@@ -59,7 +59,7 @@ class AsdlNetwork(nn.Module):
         object.__setattr__(self, "net", net)
         self._seen_by_asdl = nn.ModuleList(b for blocks in self.blocks.values() for b in blocks)
         self._others = nn.ParameterList(p for n, p in net.named_parameters() if n not in sites)
-        self._names = {(id(module), own): name for name, (module, own, _) in sites.items()}
+        self._sites = sites
 
     net: nn.Module
 
@@ -68,14 +68,13 @@ class AsdlNetwork(nn.Module):
             return self.net(*args, **kwargs)
         called: set[str] = set()
 
-        def show(module: nn.Module, own: str, x: Tensor, z: Tensor) -> None:
-            if (name := self._names.get((id(module), own))) is not None:
-                _check_call(name, z, called)
-                called.add(name)
-                for block in self.blocks[name]:
-                    block(x, z)
+        def show(name: str, x: Tensor, z: Tensor) -> None:
+            _check_call(name, z, called)
+            called.add(name)
+            for block in self.blocks[name]:
+                block(x, z)
 
-        with tapped(self.net), listening(show):
+        with hearing(self.net, self._sites, show):
             outputs = self.net(*args, **kwargs)
         self._check_called(called)
         return outputs

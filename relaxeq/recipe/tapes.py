@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from relaxeq.sites import Site, Wanted, listening, network_sites, tapped, wanting
+from relaxeq.sites import Site, Wanted, hearing, network_sites
 
 
 @final
@@ -49,14 +49,12 @@ class Tape:
 def record(net: nn.Module, inputs: Tensor) -> Tape:
     """One forward pass, every tap kept with its graph."""
     known = network_sites(net)
-    names = {(id(module), own): full for full, (module, own, _) in known.items()}
     calls: dict[str, list[tuple[Tensor, Tensor, GradientEdge | None]]] = {}
 
-    def listen(module: nn.Module, own: str, x: Tensor, z: Tensor) -> None:
-        if (full := names.get((id(module), own))) is not None:
-            edge = get_gradient_edge(z) if z.requires_grad else None
-            calls.setdefault(full, []).append((x, z, edge))
+    def take(name: str, x: Tensor, z: Tensor) -> None:
+        edge = get_gradient_edge(z) if z.requires_grad else None
+        calls.setdefault(name, []).append((x, z, edge))
 
-    with tapped(net), listening(listen), wanting() as wanted:
+    with hearing(net, known, take) as wanted:
         outputs: Tensor = net(inputs)
     return Tape(outputs, {full: site for full, (_, _, site) in known.items()}, wanted, calls)

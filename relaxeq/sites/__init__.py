@@ -1,6 +1,7 @@
 """Sites: where parameters meet data. The floor on which paths and curvature stand."""
 
 from relaxeq.sites.circular import FastCircularPad, circular_pad
+from relaxeq.sites.hearing import hearing
 from relaxeq.sites.kronecker import Site
 from relaxeq.sites.layouts import (
     Explicit,
@@ -54,6 +55,7 @@ __all__ = [
     "deterministic",
     "gram_of",
     "has_channels_last",
+    "hearing",
     "in_order",
     "is_deterministic",
     "is_listening",
