@@ -1,16 +1,27 @@
 """The Gram of patches from lines of the grid: no matrix of whole patches is ever formed."""
 
+import math
 from collections.abc import Sequence
 
 from einops import rearrange
 from torch import Tensor
 
 from relaxeq.shapes import Gram
+from relaxeq.sites.first_taps import (
+    Rows,
+    by_convolution,
+    by_pairs,
+    by_strips,
+    features_of,
+    windows_of,
+)
+from relaxeq.sites.outer import gram_of
 
-LIMIT = 1 << 20
-"""Entries of products per line that are held at once before they are added up."""
+FEW_CHANNELS = 8
+"""Channels of a group, at most, that a convolution of groups multiplies faster than matrices do."""
 
-Spans = dict[tuple[int, int, int], list[tuple[int, int]]]
+WIDE = 128
+"""Features of a line from which products of pairs of taps are faster than those of all taps."""
 
 
 def patch_gram(
@@ -22,94 +33,40 @@ def patch_gram(
 ) -> Gram:
     """Σ_{n,p} v vᵀ of the patches v(c, δ) of a padded grid (n, c, row, …), per group.
 
-    Patches are taken along every axis but the rows: u_r(c, δ') of the lines r. Two taps δ, ε of the
-    rows meet in Σ_i u_{si+δ} u_{si+ε}ᵀ, which depends on ε−δ, up to a few lines at the border, and
-    on δ modulo the stride s. A 3×3 kernel takes 3/9 of the products of whole patches with stride 1,
-    5/9 with stride 2, and 3 or 3/2 times the memory of its input.
+    Patches are taken along every axis but the rows: u_r(c, δ') of the lines r. With stride s and
+    dilation d, taps of the rows meet in G[δ,ε] = Σ_i u_{si+dδ} u_{si+dε}ᵀ over the positions i.
+    With m = s/gcd(s,d) and q = d/gcd(s,d), tap δ+m sees at i what tap δ sees at i+q: G[δ+m,ε+m] is
+    G[δ,ε] without its first q positions, and with q after its last. So products of m taps with all
+    are enough: a 3×3 kernel takes 3/9 of those of whole patches with stride 1, 6/9 with stride 2.
     """
-    step, taps = stride[0], [tap * dilation[0] for tap in range(kernel[0])]
-    rows = (padded.shape[2] - taps[-1] - 1) // step + 1
-    windows = _windows(padded, kernel[1:], stride[1:], dilation[1:])
-    lines = {
-        residue: _lines(windows[:, :, residue::step], groups)
-        for residue in {tap % step for tap in taps}
-    }
-    found: dict[tuple[int, int], Tensor] = {}
-    for (first, second, shift), pairs in _families(taps, step).items():
-        starts = [taps[pair[0]] // step for pair in pairs]
-        sums = _line_sums(lines[first], lines[second], shift, starts, rows)
-        found |= dict(zip(pairs, sums, strict=True))
-    return _assembled(found, len(taps), padded.shape[1] // groups)
+    rows = Rows(kernel[0], stride[0], dilation[0], padded.shape[2])
+    windows = windows_of(padded, kernel[1:], stride[1:], dilation[1:])
+    channels = padded.shape[1] // groups
+    if groups > 1 and channels <= FEW_CHANNELS:
+        products = by_convolution(padded, kernel, stride, dilation, groups)
+    elif rows.gap > 1 or channels * math.prod(kernel[1:]) >= WIDE:
+        products = by_pairs(windows, groups, rows)
+    else:
+        products = by_strips(windows, groups, rows)
+    new, patch = products.shape[1:]
+    borders = products.new_zeros(groups, patch - new, patch - new)
+    taps, moved = rows.period
+    for i in range(moved):
+        first = windows[:, :, rows.seen(i, range(rows.size - taps))]
+        last = windows[:, :, rows.seen(rows.positions - 1 - i, range(taps, rows.size))]
+        borders += gram_of(features_of(last, groups)) - gram_of(features_of(first, groups))
+    whole = _moved_on(products, borders)
+    return rearrange(whole, "b (k c) (m d) -> b (c k) (d m)", c=channels, d=channels)
 
 
-def _windows(
-    padded: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
-) -> Tensor:
-    """Views (n, c, row, other positions …, other taps …)."""
-    windows = padded
-    for axis, (size, step, gap) in enumerate(zip(kernel, stride, dilation, strict=True), start=3):
-        windows = windows.unfold(axis, (size - 1) * gap + 1, step)[..., ::gap]
-    return windows
-
-
-def _lines(windows: Tensor, groups: int) -> Tensor:
-    """(block, line, (n, other positions), (other taps, channel))."""
-    rest = (windows.ndim - 3) // 2
-    grid = " ".join(f"p{i}" for i in range(rest))
-    taps = " ".join(f"k{i}" for i in range(rest))
-    lines = rearrange(windows, f"n (b c) r {grid} {taps} -> b r (n {grid}) ({taps} c)", b=groups)
-    return lines if 1 in lines.stride()[2:] else lines.contiguous()
-
-
-def _families(taps: list[int], step: int) -> Spans:
-    """Pairs of taps (i ≤ j) by what decides their product: residues, and the shift in lines."""
-    families: Spans = {}
-    for i, one in enumerate(taps):
-        for j, two in enumerate(taps[i:], start=i):
-            key = (one % step, two % step, two // step - one // step)
-            families.setdefault(key, []).append((i, j))
-    return families
-
-
-def _line_sums(
-    left: Tensor, right: Tensor, shift: int, starts: list[int], rows: int
-) -> list[Tensor]:
-    """Σ of u_r u_{r+shift}ᵀ over `rows` lines from each start: what they share, only once."""
-
-    def part(begin: int, end: int) -> Tensor:
-        return _product(left[:, begin:end], right[:, begin + shift : end + shift])
-
-    first, last = max(starts), min(starts) + rows
-    if first >= last:
-        return [part(start, start + rows) for start in starts]
-    shared = part(first, last)
-    return [
-        shared
-        + (part(start, first) if start < first else 0)
-        + (part(last, start + rows) if last < start + rows else 0)
-        for start in starts
-    ]
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """Σ_{r,m} of outer products, (block, line, m, feature) twice; small lines one by one."""
-    if left.shape[1] * left.shape[3] ** 2 <= LIMIT:  # stays in the processor's cache
-        return (left.mT @ right).sum(1)
-    return left.flatten(1, 2).mT @ right.flatten(1, 2)
-
-
-def _assembled(found: dict[tuple[int, int], Tensor], taps: int, channels: int) -> Gram:
-    """The blocks of pairs of taps, and their mirror images, as one matrix of (channel, tap)."""
-    blocks = {pair: _split(block, channels) for pair, block in found.items()}
-    count, others = len(blocks[0, 0]), blocks[0, 0].shape[2]
-    gram = blocks[0, 0].new_empty(count, channels, taps, others, channels, taps, others)
-    for (i, j), block in blocks.items():
-        gram[:, :, i, :, :, j] = block
-        if i < j:
-            gram[:, :, j, :, :, i] = block.permute(0, 3, 4, 1, 2)
-    return gram.flatten(4).flatten(1, 3)
-
-
-def _split(block: Tensor, channels: int) -> Tensor:
-    """(block, channel, other taps, channel, other taps)."""
-    return rearrange(block, "b (k c) (m d) -> b c k d m", c=channels, d=channels)
+def _moved_on(products: Tensor, borders: Tensor) -> Tensor:
+    """G of all taps from G[δ,ε] of the first taps δ, and from G[δ+m,ε+m] − G[δ,ε]."""
+    new, patch = products.shape[1:]
+    whole = products.new_empty(len(products), patch, patch)
+    whole[:, :new] = products
+    whole[:, new:, :new] = products[..., new:].mT
+    for start in range(0, patch - new, new):
+        stop = min(start + new, patch - new)
+        moved = whole[:, start:stop, : patch - new] + borders[:, start:stop]
+        whole[:, start + new : stop + new, new:] = moved
+    return whole

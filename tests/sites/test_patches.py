@@ -12,6 +12,7 @@ from relaxeq.sites import (
     PlanePatches,
     TorusPatches,
     correlations,
+    first_taps,
     lines,
     module_sites,
     patches,
@@ -172,6 +173,7 @@ FAST = {
     "plane": PlanePatches(),
     "torus": TorusPatches(3),
     "positions": Patches((3, 3), (3, 4), (1, 1), (1, 1, 1, 1), "constant"),
+    "convolution of groups": Patches((3, 2), (2, 1), (1, 2), (1, 1, 2, 0), "reflect", 2),
 }
 
 
@@ -192,7 +194,7 @@ def test_any_memory_format(name, float64):
 @pytest.mark.parametrize("name", FAST)
 def test_small_pixels_beside_large_ones_in_single_precision(name):
     """A border far larger than the rest is where sums of differences would lose digits."""
-    x = torch.randn(8, 3, 6, 6)
+    x = torch.randn(8, 4, 6, 6)
     x[:, :, 0] += 50.0
     exact = FAST[name].gram(x.double())
     error = (FAST[name].gram(x).double() - exact).abs().max() / exact.abs().max()
@@ -207,12 +209,28 @@ def test_differentiable_twice(name, float64):
     assert torch.autograd.gradgradcheck(FAST[name].gram, x, fast_mode=True)
 
 
-def test_long_lines_are_multiplied_at_once(monkeypatch, float64):
-    """Beyond a size that stays in the cache, another product with the same result."""
-    layout, x = MIXED["rows strided"], torch.randn(2, 4, 7, 6)
-    gram = layout.gram(x)
-    monkeypatch.setattr(lines, "LIMIT", 0)
-    torch.testing.assert_close(layout.gram(x), gram)
+WAYS = {  # DATA, WIDE, FEW_CHANNELS
+    "strips of one position": (10**6, 10**6, 0),
+    "strips of some positions": (40, 10**6, 0),
+    "one strip": (1, 10**6, 0),
+    "pairs": (1, 0, 0),
+    "convolution": (1, 0, 100),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_first_taps_by_every_way(way, monkeypatch, float64):
+    data, wide, few = WAYS[way]
+    monkeypatch.setattr(first_taps, "DATA", data)
+    monkeypatch.setattr(lines, "WIDE", wide)
+    monkeypatch.setattr(lines, "FEW_CHANNELS", few)
+    for rank, rows, (kernel, stride, dilation) in itertools.product((1, 2), (1, 7, 8), TAPS):
+        grid = (rows, 9)[:rank]
+        if dilation * (kernel - 1) < rows:
+            each = [(k,) * rank for k in (kernel, stride, dilation)]
+            x = torch.randn(2, 4, *grid)
+            gram, _ = truth(x, Patches(*each, (0,) * 2 * rank, "constant", 2))
+            torch.testing.assert_close(patch_gram(x, *each, 2), gram)
 
 
 def test_one_line_without_columns():
