@@ -48,8 +48,8 @@ def check_uses(
         return
     used = {name: calls.get(name, []) for name in compared}
     edges = edges_of(used)
-    wanted = [get_gradient_edge(p) for p in compared.values()] + list(edges.values())
-    found = gradients_of(outputs, wanted, _column(outputs), keep=True)
+    places = [get_gradient_edge(p) for p in compared.values()] + list(edges.values())
+    found = gradients_of(outputs, places, _column(outputs), keep=True)
     by_key = dict(zip(edges, found[len(compared) :], strict=True))
     with torch.no_grad(), no_autocast(outputs):
         for (name, parameter), whole in zip(compared.items(), found, strict=False):

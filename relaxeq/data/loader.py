@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from relaxeq.arguments import is_count
 from relaxeq.data.checks import check_whole
 from relaxeq.data.draws import generator
 from relaxeq.errors import DataError
@@ -26,8 +27,11 @@ class TensorLoader:
         self.tensors = tensors_of(data)
         _check_lengths(self.tensors)
         check_whole("batch_size", batch_size, 1)
-        if seed is not None and seed < 0:
-            raise DataError(f"seed must be at least 0, or None to keep the order, not {seed}")
+        if not (seed is None or is_count(seed, 0)):
+            raise DataError(
+                "seed must be a whole number of at least 0, or None to keep the order, "
+                f"not {seed!r}"
+            )
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
@@ -54,8 +58,7 @@ class TensorLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration takes."""
-        if epoch < 0:
-            raise DataError(f"epoch must be at least 0, not {epoch}")
+        check_whole("epoch", epoch, 0)
         self.epoch = epoch
 
     def _order(self) -> Tensor:

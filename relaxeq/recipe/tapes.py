@@ -35,10 +35,13 @@ class Tape:
         found: dict[str, list[Tensor]] = {name: [] for name in names}
         if not edges:
             return found
-        wanted = [edge for _, edge in edges]
         with self.wanted.activations_only():
             every = torch.autograd.grad(
-                self.outputs, wanted, column, create_graph=True, allow_unused=True
+                self.outputs,
+                [edge for _, edge in edges],
+                column,
+                create_graph=True,
+                allow_unused=True,
             )
         for (name, _), gradient in zip(edges, every, strict=True):
             if gradient is not None:

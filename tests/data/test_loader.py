@@ -100,8 +100,15 @@ def test_a_tuple_of_tensors_does_as_well() -> None:
             lambda: TensorLoader(numbered(3), 0),
             "batch_size must be a whole number of at least 1, not 0",
         ),
-        (lambda: TensorLoader(numbered(3), 1, seed=-1), "seed must be at least 0, .* not -1"),
-        (lambda: TensorLoader(numbered(3), 1).set_epoch(-2), "epoch must be at least 0, not -2"),
+        (
+            lambda: TensorLoader(numbered(3), 1, seed=-1),
+            "seed must be a whole number of at least 0, .* not -1",
+        ),
+        (lambda: TensorLoader(numbered(3), 1, seed=1.5), "seed must be a whole .* not 1.5"),
+        (
+            lambda: TensorLoader(numbered(3), 1).set_epoch(-2),
+            "epoch must be a whole number of at least 0, not -2",
+        ),
     ],
 )
 def test_refused(
