@@ -16,6 +16,7 @@ from relaxeq.sites.circular import circular_pad
 from relaxeq.sites.correlations import plane_correlations, torus_correlations
 from relaxeq.sites.layouts import Layout
 from relaxeq.sites.lines import patch_gram
+from relaxeq.sites.outer import gram_of
 from relaxeq.sites.positions import FEW, position_gram, spans
 
 
@@ -25,8 +26,8 @@ class Patches(Layout):
     """Input patches of a convolution in 1, 2 or 3 dimensions: features (channel, offset) per group.
 
     `pad` and `mode` are those of `torch.nn.functional.pad` (last axis first). Works for every
-    padding mode, stride, dilation and number of groups. The Gram is taken line by line, or position
-    by position where there are few.
+    padding mode, stride, dilation and number of groups. The Gram is taken from products with the
+    first taps of the rows, or position by position where there are few.
     """
 
     kernel: tuple[int, ...]
@@ -49,6 +50,8 @@ class Patches(Layout):
         return rearrange(windows, pattern, b=self.groups)
 
     def gram(self, tensor: Tensor) -> Gram:
+        if math.prod(self.kernel) == 1:  # patches are pixels
+            return gram_of(self.expand(tensor))
         if self.shared(tensor) <= FEW:
             return self._by_positions(tensor)
         padded = self._padded(tensor)
@@ -90,6 +93,8 @@ class TorusPatches(Layout):
         return _square(self.kernel, "circular").expand(tensor)
 
     def gram(self, tensor: Tensor) -> Gram:
+        if self.kernel == 1:
+            return _square(1, "circular").gram(tensor)
         return _by_differences(torus_correlations(tensor, self.kernel))
 
     def shared(self, tensor: Tensor) -> int:
