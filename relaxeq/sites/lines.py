@@ -8,17 +8,15 @@ from torch import Tensor
 
 from relaxeq.shapes import Gram
 from relaxeq.sites.first_taps import (
-    Rows,
+    Multiply,
     by_convolution,
     by_pairs,
     by_strips,
-    features_of,
-    windows_of,
+    positions_of,
 )
-from relaxeq.sites.outer import gram_of
 
-FEW_CHANNELS = 8
-"""Channels of a group, at most, that a convolution of groups multiplies faster than matrices do."""
+FEW_CHANNELS, FEW_TAPS = 8, 9
+"""Of groups, at most, whose products are fastest as a convolution."""
 
 WIDE = 128
 """Features of a line from which products of pairs of taps are faster than those of all taps."""
@@ -33,40 +31,49 @@ def patch_gram(
 ) -> Gram:
     """Σ_{n,p} v vᵀ of the patches v(c, δ) of a padded grid (n, c, row, …), per group.
 
-    Patches are taken along every axis but the rows: u_r(c, δ') of the lines r. With stride s and
-    dilation d, taps of the rows meet in G[δ,ε] = Σ_i u_{si+dδ} u_{si+dε}ᵀ over the positions i.
-    With m = s/gcd(s,d) and q = d/gcd(s,d), tap δ+m sees at i what tap δ sees at i+q: G[δ+m,ε+m] is
-    G[δ,ε] without its first q positions, and with q after its last. So products of m taps with all
-    are enough: a 3×3 kernel takes 3/9 of those of whole patches with stride 1, 6/9 with stride 2.
+    Taps of the rows meet in G[δ,ε] = Σ_j u_{sj+dδ} u_{sj+dε}ᵀ over R positions j of the lines u_r,
+    stride s, dilation d. With m = s/gcd(s,d) and q = d/gcd(s,d), tap δ+m sees at j what tap δ sees
+    at j+q. So if taps move T times at most, the G[δ+tm,ε+tm] of all t have R−Tq terms in common,
+    which are summed for the first m taps δ alone, and Tq terms of their own. A 3×3 kernel takes
+    about 3/9 of the products of whole patches with stride 1, 6/9 with stride 2. No term is
+    subtracted, so that sums of squares keep their digits.
     """
-    rows = Rows(kernel[0], stride[0], dilation[0], padded.shape[2])
-    windows = windows_of(padded, kernel[1:], stride[1:], dilation[1:])
+    size, step, gap = kernel[0], stride[0], dilation[0]
+    positions = positions_of(padded.shape[2], size, step, gap)
+    first, moved, own = _shared(size, step, gap, positions)
+    multiply = _cheapest(padded.shape[1] // groups, kernel, gap, groups)
+
+    def part(seen: range, taps: int) -> Tensor:
+        """Products of the last taps, over some of the positions."""
+        start = step * seen.start + gap * (size - taps)
+        lines = padded[:, :, start : start + step * (len(seen) - 1) + gap * (taps - 1) + 1]
+        return multiply(lines, (taps, *kernel[1:]), stride, dilation, groups, min(first, taps))
+
+    common = part(range(own, positions), size)
+    width = common.shape[2] // size
+    whole = common.new_empty(groups, size * width, size * width)
+    for move, tap in enumerate(range(0, size, first)):
+        here, after = tap * width, (tap + first) * width
+        block = common[:, : whole.shape[1] - here, : whole.shape[1] - here]
+        for seen in (range(own - move * moved), range(positions - move * moved, positions)):
+            block = block + part(seen, size - tap) if own and seen else block
+        whole[:, here:after, here:] = block
+        whole[:, after:, here:after] = block[:, :, first * width :].mT
     channels = padded.shape[1] // groups
-    if groups > 1 and channels <= FEW_CHANNELS:
-        products = by_convolution(padded, kernel, stride, dilation, groups)
-    elif rows.gap > 1 or channels * math.prod(kernel[1:]) >= WIDE:
-        products = by_pairs(windows, groups, rows)
-    else:
-        products = by_strips(windows, groups, rows)
-    new, patch = products.shape[1:]
-    borders = products.new_zeros(groups, patch - new, patch - new)
-    taps, moved = rows.period
-    for i in range(moved):
-        first = windows[:, :, rows.seen(i, range(rows.size - taps))]
-        last = windows[:, :, rows.seen(rows.positions - 1 - i, range(taps, rows.size))]
-        borders += gram_of(features_of(last, groups)) - gram_of(features_of(first, groups))
-    whole = _moved_on(products, borders)
     return rearrange(whole, "b (k c) (m d) -> b (c k) (d m)", c=channels, d=channels)
 
 
-def _moved_on(products: Tensor, borders: Tensor) -> Tensor:
-    """G of all taps from G[δ,ε] of the first taps δ, and from G[δ+m,ε+m] − G[δ,ε]."""
-    new, patch = products.shape[1:]
-    whole = products.new_empty(len(products), patch, patch)
-    whole[:, :new] = products
-    whole[:, new:, :new] = products[..., new:].mT
-    for start in range(0, patch - new, new):
-        stop = min(start + new, patch - new)
-        moved = whole[:, start:stop, : patch - new] + borders[:, start:stop]
-        whole[:, start + new : stop + new, new:] = moved
-    return whole
+def _shared(size: int, step: int, gap: int, positions: int) -> tuple[int, int, int]:
+    """(m, q, Tq), or (size, 0, 0) where taps that move have no position in common."""
+    common = math.gcd(step, gap)
+    first, moved = step // common, gap // common
+    own = (size - 1) // first * moved
+    return (first, moved, own) if own < positions and first < size else (size, 0, 0)
+
+
+def _cheapest(channels: int, kernel: Sequence[int], gap: int, groups: int) -> Multiply:
+    """The fastest way to the products, by what was measured."""
+    if groups > 1 and channels <= FEW_CHANNELS and math.prod(kernel) <= FEW_TAPS:
+        return by_convolution
+    wide = channels * math.prod(kernel[1:]) >= WIDE
+    return by_pairs if gap > 1 or wide else by_strips

@@ -19,6 +19,9 @@ from relaxeq.sites.lines import patch_gram
 from relaxeq.sites.outer import gram_of
 from relaxeq.sites.positions import FEW, position_gram, spans
 
+LEFT = 0.01
+"""Part of a sum of squares that must be left when borders are taken off, for its digits to be."""
+
 
 @final
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class PlanePatches(Layout):
 
     Over all positions of the plane, A is an autocorrelation as on a torus. Positions just outside
     the grid do not count, and their patches are 0 but for one line of 3 taps: they are taken off.
+    Where that would leave rounding alone, of a border far brighter than the rest, A is summed as
+    that of any patches.
     """
 
     def expand(self, tensor: Tensor) -> Expanded:
@@ -117,11 +122,15 @@ class PlanePatches(Layout):
         if self.shared(tensor) <= FEW:
             return _square(3, "constant").gram(tensor)
         whole = _by_differences(plane_correlations(tensor, 3))
+        squares = whole.diagonal(dim1=1, dim2=2)
+        least = LEFT * squares.detach()
         taps = whole.unflatten(2, (-1, 3, 3)).unflatten(1, (-1, 3, 3))[0]
         taps[:, 2, :, :, 2] -= _line_gram(tensor[:, :, 0])
         taps[:, 0, :, :, 0] -= _line_gram(tensor[:, :, -1])
         taps[:, :, 2, :, :, 2] -= _line_gram(tensor[:, :, :, 0], inside=True)
         taps[:, :, 0, :, :, 0] -= _line_gram(tensor[:, :, :, -1], inside=True)
+        if (squares < least).any():
+            return _square(3, "constant").gram(tensor)
         return whole
 
     def shared(self, tensor: Tensor) -> int:
