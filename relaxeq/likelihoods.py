@@ -62,7 +62,7 @@ class Categorical(Likelihood):
             raise DataError(
                 f"targets of a classification loader must be int64 of shape ({len(outputs)},), got "
                 f"{targets.dtype} of shape {tuple(targets.shape)}: "
-                f"{_as_classes(targets, len(outputs))}."
+                f"{_as_classes(outputs, targets)}."
             )
         low, high = int(targets.min()), int(targets.max())
         if low < 0 or high >= classes:
@@ -182,13 +182,17 @@ def _check_floats(outputs: Tensor, targets: Tensor, kind: str) -> None:
         raise DataError("targets hold NaN or infinity: clean or standardise the data first.")
 
 
-def _as_classes(targets: Tensor, count: int) -> str:
+def _as_classes(outputs: Tensor, targets: Tensor) -> str:
     """What to write for targets that are no class indices."""
-    if targets.ndim == 0 or len(targets) != count:
+    if targets.ndim == 0 or len(targets) != len(outputs):
         return OF_ONE_LENGTH
-    if targets.ndim == 2:
-        return "write y[:, 0].long()" if targets.shape[1] == 1 else "write y.argmax(1)"
-    return "write y.long() class indices"
+    if targets.ndim == 1:
+        return "write y.long() class indices"
+    if targets.shape[1:] == (1,):
+        return "write y[:, 0].long()"
+    if targets.shape == outputs.shape:
+        return "write y.argmax(1)"
+    return "a datum has one class, not one per pixel or step"
 
 
 def _as_floats(outputs: Tensor, targets: Tensor) -> str:

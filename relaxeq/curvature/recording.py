@@ -15,6 +15,7 @@ from relaxeq.curvature.batches import (
     checked_batch,
 )
 from relaxeq.curvature.calls import Call, call_of, edges_of, gradients_of, or_zero
+from relaxeq.curvature.normalisation import ties_data
 from relaxeq.curvature.uses import check_uses
 from relaxeq.likelihoods import Likelihood
 from relaxeq.sites import (
@@ -67,7 +68,8 @@ def recorded_passes(
             arranged = as_given  # a forward that takes .view of pixels needs them in order
             recording = recorded(network, inputs, sites)
         likelihood.check(recording.outputs, targets)
-        check_uses(recording.outputs, sites, recording.calls, everything=not count)
+        first, apart = not count, not ties_data(network)
+        check_uses(recording.outputs, sites, recording.calls, everything=first, apart=apart)
         count += len(inputs)
         yield recording, targets
     check_count(count)

@@ -23,7 +23,7 @@ ENOUGH = 4
 
 
 def check_uses(
-    outputs: Tensor, sites: Sites, calls: Mapping[str, list[Call]], everything: bool
+    outputs: Tensor, sites: Sites, calls: Mapping[str, list[Call]], everything: bool, apart: bool
 ) -> None:
     """Refuse a parameter θ whose gradient is not Σ g aᵀ over its recorded calls.
 
@@ -31,7 +31,9 @@ def check_uses(
     a hypernetwork), where a subclass or a hook makes another z of it, or where a site is written
     wrongly; the curvature would be that of another network. `everything` compares all parameters,
     by one backward pass that also computes gradients of weights; else those alone that no call led
-    to the outputs, which must not act on them at all.
+    to the outputs, which must not act on them at all. Where data are `apart`, as without the
+    statistics of a batch, the outputs of some may depend on as many rows alone: time on the first
+    axis, in sequences as long as the batch, is refused.
     """
     if not outputs.requires_grad:
         _refuse_lost_graph(calls)
@@ -49,7 +51,9 @@ def check_uses(
     used = {name: calls.get(name, []) for name in compared}
     edges = edges_of(used)
     places = [get_gradient_edge(p) for p in compared.values()] + list(edges.values())
-    found = gradients_of(outputs, places, _column(outputs), keep=True)
+    column = _column(outputs)
+    data = int(column.any(1).sum()) if apart else len(outputs)
+    found = gradients_of(outputs, places, column, keep=True)
     by_key = dict(zip(edges, found[len(compared) :], strict=True))
     with torch.no_grad(), no_autocast(outputs):
         for (name, parameter), whole in zip(compared.items(), found, strict=False):
@@ -57,15 +61,29 @@ def check_uses(
                 _refuse_silent(name, whole)
                 continue
             pairs = [(call.x, by_key.get(call.key)) for call in used[name]]
-            met = [(x, gradient) for x, gradient in pairs if gradient is not None]
+            met = [_alive(name, x, g, data) for x, g in pairs if g is not None]
             _compare(name, sites[name][2], wide(or_zero(whole, parameter)), met)
 
 
 def _column(outputs: Tensor) -> Tensor:
-    """1, 2, 3, … for the outputs of the first few data, 0 for all others."""
+    """1, 2, 3, … for the outputs of the first few data, half of them at most, 0 for all others."""
     column = torch.zeros_like(outputs)
-    column[:ENOUGH] = torch.arange(1, outputs.shape[1] + 1).to(outputs)
+    column[: max(1, min(ENOUGH, len(outputs) // 2))] = torch.arange(1, outputs.shape[1] + 1).to(
+        outputs
+    )
     return column
+
+
+def _alive(name: str, x: Tensor, gradient: Tensor, data: int) -> tuple[Tensor, Tensor]:
+    """The rows that the outputs of so many data depend on: other data have no part in them."""
+    alive = gradient.any(tuple(range(1, gradient.ndim)))
+    if alive.sum() > data:
+        raise SiteError(
+            f"the outputs of {data} data depend on {int(alive.sum())} rows that parameter {name!r} "
+            "sees: a site needs the batch alone on the first axis, and data that do not mix. Write "
+            "batch_first=True where sequences have time first."
+        )
+    return x[alive], gradient[alive]
 
 
 def _compare(
@@ -73,12 +91,9 @@ def _compare(
 ) -> None:
     rest, largest, precision = site.to_blocks(expected).clone(), 0.0, torch.finfo(expected.dtype)
     for x, gradient in pairs:
-        alive = gradient.any(
-            tuple(range(1, gradient.ndim))
-        )  # other data have no part in the column
-        if not alive.any():
+        if not len(gradient):
             continue
-        a, g, precision = wide(x[alive]), wide(gradient[alive]), torch.finfo(gradient.dtype)
+        a, g, precision = wide(x), wide(gradient), torch.finfo(gradient.dtype)
         part = site.gradient(a, g)
         if part.shape != rest.shape:
             raise SiteError(
@@ -103,7 +118,9 @@ def _refuse_silent(name: str, gradient: Tensor | None) -> None:
     if gradient is not None:
         raise SiteError(
             f"parameter {name!r} acts on the outputs, but its module was not called, so its "
-            "curvature is unknown: call the module, or relaxeq.tap the use of the parameter."
+            "curvature is unknown: call the module, or relaxeq.tap the use of the parameter. Or leave "
+            "the module that uses it, such as nn.MultiheadAttention, out of the prior with "
+            "relaxeq.deterministic."
         )
 
 

@@ -215,3 +215,33 @@ def test_a_graph_that_is_lost(function):
         function(nn.Linear(5, 3), LOADER)
     with torch.no_grad():
         assert function(nn.Linear(5, 3), LOADER)
+
+
+class TimeFirst(nn.Module):
+    """Sequences with time on the first axis, as nn.Transformer takes them."""
+
+    def __init__(self):
+        super().__init__()
+        self.step, self.head = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.step(x.transpose(0, 1)).tanh().sum(0))
+
+
+@pytest.mark.parametrize("count", [2, 3, 12])
+def test_time_first_is_refused_where_it_is_as_long_as_the_batch(count):
+    loader = [(torch.randn(count, count, 5), torch.arange(count) % 3)]
+    with pytest.raises(SiteError, match=r"depend on \d+ rows .* batch_first=True"):
+        kfac(TimeFirst(), loader)
+
+
+def test_data_in_another_order_inside_are_no_mixture():
+    class Backwards(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x.flip(0)).flip(0)
+
+    torch.manual_seed(0)
+    layers = [nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)]
+    found, truth = (kfac(net(*layers), LOADER) for net in (Backwards, nn.Sequential))
+    for name, block in truth.items():
+        torch.testing.assert_close(found[name].dense(), block.dense())
