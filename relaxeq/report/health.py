@@ -11,6 +11,8 @@ FALL = 0.02
 """Nats per datum by which the training NLL or the evidence may change at the end unmentioned."""
 STEPS = 3
 """Updates in a row that make a trend: one alone may be the noise of sampled labels."""
+CLOSE = 0.1
+"""Difference of the two largest shares of a layer below which its type is not decided."""
 STEEP = 0.3
 """Slope over sampling noise beyond which weights are not at their mode."""
 
@@ -21,6 +23,7 @@ def warnings_of(result: FitResult, rows: tuple[Row, ...]) -> tuple[str, ...]:
         *_missing(result),
         *_at_bound(result, rows),
         *_dead(result, rows),
+        *_undecided(rows),
         *_not_converged(result),
         *_trace(result),
         *_flat(result.history),
@@ -66,6 +69,17 @@ def _dead(result: FitResult, rows: tuple[Row, ...]) -> Iterator[str]:
             yield (
                 f"{prior.name}: γ is 0, since its curvature is; nothing that it does reaches the "
                 "outputs for any datum."
+            )
+
+
+def _undecided(rows: tuple[Row, ...]) -> Iterator[str]:
+    for layer in by_layer(rows):
+        first, *rest = sorted(layer, key=lambda row: -row.share)
+        if rest and 0 < first.share < rest[0].share + CLOSE:
+            yield (
+                f"{first.name}: {first.path} and {rest[0].path} have nearly the same share "
+                f"({first.share:.0%} and {rest[0].share:.0%}), so its type is not decided. Paths "
+                "that contain one another are told apart slowly: train longer, or with a larger lr."
             )
 
 

@@ -136,3 +136,10 @@ def test_a_steep_log_joint_is_told_instead_of_the_losses(build: Build) -> None:
     assert "less than 0.3 times" in found
     for slope in (Slope(5.0, 20.0), Slope(30.0, 0.0), None):
         assert summary(build([{"FC": 0.1}], slope=slope)).warnings == ()
+
+
+def test_a_type_that_is_not_decided_is_told(build: Build) -> None:
+    (found,) = summary(build([{"FC": 0.28, "CONV": 0.32}, {"FC": 0.1, "CONV": 0.9}])).warnings
+    assert found.startswith("layers.0: CONV and FC have nearly the same share (53% and 47%)")
+    for clear in ({"FC": 0.2, "CONV": 0.3}, {"FC": 0.0, "CONV": 0.0}, {"FC": 0.5}):
+        assert "share" not in " ".join(summary(build([clear])).warnings)
