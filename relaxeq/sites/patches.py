@@ -20,7 +20,7 @@ from relaxeq.sites.outer import gram_of
 from relaxeq.sites.positions import FEW, position_gram, spans
 
 LEFT = 0.01
-"""Part of a sum of squares that must be left when borders are taken off, for its digits to be."""
+"""Part of a sum of squares, if it is no small one, that must be left when borders are taken off."""
 
 
 @final
@@ -123,13 +123,13 @@ class PlanePatches(Layout):
             return _square(3, "constant").gram(tensor)
         whole = _by_differences(plane_correlations(tensor, 3))
         squares = whole.diagonal(dim1=1, dim2=2)
-        least = LEFT * squares.detach()
+        before = squares.detach().clone()
         taps = whole.unflatten(2, (-1, 3, 3)).unflatten(1, (-1, 3, 3))[0]
         taps[:, 2, :, :, 2] -= _line_gram(tensor[:, :, 0])
         taps[:, 0, :, :, 0] -= _line_gram(tensor[:, :, -1])
         taps[:, :, 2, :, :, 2] -= _line_gram(tensor[:, :, :, 0], inside=True)
         taps[:, :, 0, :, :, 0] -= _line_gram(tensor[:, :, :, -1], inside=True)
-        if (squares < least).any():
+        if ((squares < LEFT * before) & (before > LEFT * before.max())).any():
             return _square(3, "constant").gram(tensor)
         return whole
 
