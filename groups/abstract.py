@@ -35,6 +35,16 @@ class Group(ABC):
     def algebra_count(self) -> int:
         """How many directions generate the Lie algebra; 0 for finite groups."""
 
+    @property
+    @abstractmethod
+    def directions(self) -> Floats:
+        """c of shape (k, r): the k ≤ r sums Σ_i c_i A_i are an orthonormal basis of the algebra."""
+
+    @property
+    @abstractmethod
+    def is_compact(self) -> bool:
+        """Whether it is known to be compact: its representations are orthogonal in some basis."""
+
     @abstractmethod
     def factors(self, g: Any) -> tuple[Factor, ...]:
         """An element as a product of generators, or an error if it is not of this group."""

@@ -11,7 +11,7 @@ from relaxeq.errors import GroupError
 from relaxeq.groups import tables
 from relaxeq.groups.abstract import Floats, Group, check_kind
 from relaxeq.groups.finite import FiniteGroup, Subgroup
-from relaxeq.groups.lie import MatrixLieGroup
+from relaxeq.groups.lie import LieElement, MatrixLieGroup
 from relaxeq.groups.representation import (
     TOLERANCE,
     Representation,
@@ -42,6 +42,7 @@ def representation(group: Group, images: Any, derivatives: Any = ()) -> Represen
         _check_homomorphism(group, rho)
     if isinstance(group, MatrixLieGroup):
         _check_algebra(group, rho)
+        _check_loops(group, rho)
     return rho
 
 
@@ -200,12 +201,18 @@ def _check_all(group: FiniteGroup, rho: Representation, given: Floats) -> None:
 
 
 def _check_algebra(group: MatrixLieGroup, rho: Representation) -> None:
-    """Brackets and conjugates of generators must go along, where they are sums of generators."""
-    directions = group.algebra.reshape(group.algebra_count, -1).T
-    for what, source, image in _relations(group, rho):
+    """Sums, brackets and conjugates of generators must go along, where they are generators' sums.
+
+    Generators are taken at norm 1, so that their scale does not matter.
+    """
+    lengths = np.linalg.norm(group.algebra, axis=(1, 2), keepdims=True)
+    lengths = np.where(lengths, lengths, 1.0)
+    algebra, derivatives = group.algebra / lengths, rho.derivatives / lengths
+    directions = algebra.reshape(group.algebra_count, -1).T
+    for what, source, image in _relations(group, rho, algebra, derivatives):
         c, *_ = np.linalg.lstsq(directions, source.ravel(), rcond=None)
         expressed = np.allclose(directions @ c, source.ravel(), atol=TOLERANCE)
-        error = np.abs(image - np.tensordot(c, rho.derivatives, 1)).max()
+        error = np.abs(image - np.tensordot(c, derivatives, 1)).max()
         if expressed and error > TOLERANCE * max(1.0, np.abs(image).max()):
             raise GroupError(
                 f"derivatives: they break a law of {group}, at {what}, by {error:.2g}. "
@@ -213,10 +220,36 @@ def _check_algebra(group: MatrixLieGroup, rho: Representation) -> None:
             )
 
 
-def _relations(group: MatrixLieGroup, rho: Representation) -> Iterator[tuple[str, Floats, Floats]]:
-    for i, (a, d) in enumerate(zip(group.algebra, rho.derivatives, strict=True)):
-        for j, (b, e) in enumerate(zip(group.algebra, rho.derivatives, strict=True)):
+def _relations(
+    group: MatrixLieGroup, rho: Representation, algebra: Floats, derivatives: Floats
+) -> Iterator[tuple[str, Floats, Floats]]:
+    for i, (a, d) in enumerate(zip(algebra, derivatives, strict=True)):
+        yield f"algebra[{i}], a sum of others", a, d
+        for j, (b, e) in enumerate(zip(algebra, derivatives, strict=True)):
             yield f"the bracket of algebra[{i}] and algebra[{j}]", a @ b - b @ a, d @ e - e @ d
         for k, (s, image) in enumerate(zip(group.discrete, rho.images, strict=True)):
             turned = image @ d @ np.linalg.inv(image)
             yield f"algebra[{i}] seen through discrete[{k}]", s @ a @ np.linalg.inv(s), turned
+
+
+def _check_loops(group: MatrixLieGroup, rho: Representation) -> None:
+    """What is 1 in the group must be 1 in its image."""
+    slopes = np.abs(rho.derivatives).max(initial=1.0)
+    for loop in group.loops:
+        error = np.abs(rho(loop) - np.eye(rho.dim)).max()
+        if not error <= 100 * TOLERANCE * slopes:
+            raise GroupError(
+                f"rho: no representation of {group}, where {_spelled(loop)} is 1: its image is "
+                f"not, by {error:.2g}. Write images that multiply as the elements do; where turns "
+                "close later than here, take the covering group: a groups.MatrixLieGroup."
+            )
+
+
+def _spelled(element: LieElement) -> str:
+    """The word of an element: "exp([6.28]) discrete[0]"."""
+    return " ".join(
+        f"discrete[{factor}]"
+        if isinstance(factor, int)
+        else f"exp([{', '.join(f'{c:.3g}' for c in factor)}])"
+        for factor in element.word
+    )

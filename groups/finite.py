@@ -108,6 +108,16 @@ class FiniteGroup(Group):
         """0: there is no Lie algebra."""
         return 0
 
+    @property
+    def directions(self) -> Floats:
+        """None: there is no Lie algebra."""
+        return np.zeros((0, 0))
+
+    @property
+    def is_compact(self) -> bool:
+        """True, as it is finite."""
+        return True
+
     def factors(self, g: Element | int) -> tuple[Factor, ...]:
         """An element (or its index) as a word of places in `generators`."""
         return self._words[self.index(g)]

@@ -42,16 +42,16 @@ def from_permutations(
             )
     start = tuple(range(degree))
     found = _generated(start, perms, _compose, lambda p: p, bound)
-    return permutation_group(sorted(found), name or f"<{', '.join(map(cycles, perms))}>")
-
-
-def permutation_group(elements: Sequence[tuple[int, ...]], name: str) -> FiniteGroup:
-    """The group of exactly these permutations, in this order; they must be closed."""
-    place = {p: i for i, p in enumerate(elements)}
-    listed = np.asarray(elements, dtype=np.int64)
-    mul = np.array([[place[tuple(row)] for row in p[listed].tolist()] for p in listed])
-    names = [cycles(p) for p in elements]
-    return TableGroup(mul, name, names, tables.permutation_matrices(listed))
+    number = {p: i for i, p in enumerate(found)}
+    mul = _multiplied(np.array([[number[_compose(p, q)] for q in perms] for p in found]))
+    order = sorted(range(len(found)), key=found.__getitem__)
+    listed = [found[i] for i in order]
+    return TableGroup(
+        tables.restricted(mul, order),
+        name or f"<{', '.join(map(cycles, perms))}>",
+        [cycles(p) for p in listed],
+        tables.permutation_matrices(np.array(listed)),
+    )
 
 
 def from_matrices(

@@ -12,12 +12,12 @@ from relaxeq.errors import GroupError
 from relaxeq.groups import nullspace, orbits, schur
 from relaxeq.groups.abstract import Floats
 from relaxeq.groups.canonical import canonical_order, canonical_rows, pivots
-from relaxeq.groups.constructions import change_of_basis, matrices
-from relaxeq.groups.finite import FiniteGroup
+from relaxeq.groups.orthogonal import orthogonalised
 from relaxeq.groups.representation import Representation, check_representations
 
 _log = logging.getLogger(__name__)
 _SLOW = 2.0  # seconds after which a user wants to know where they went
+_SMALL = 256  # unknowns up to which the null space is found in less time than irreps
 
 
 def equivariant_basis(rho_in: Representation, rho_out: Representation) -> Floats:
@@ -74,38 +74,37 @@ def _blocks(
 def _block(rho_in: Representation, rho_out: Representation) -> Floats:
     if rho_in.is_permutation and rho_out.is_permutation:
         return orbits.basis(rho_in, rho_out)
-    if isinstance(rho_in.group, FiniteGroup):
+    if rho_in.group.is_compact and not (rho_in.is_orthogonal and rho_out.is_orthogonal):
         return _through_orthogonal(rho_in, rho_out)
-    if schur.applies(rho_in, rho_out):
+    return _solved(rho_in, rho_out)
+
+
+def _solved(rho_in: Representation, rho_out: Representation) -> Floats:
+    if rho_in.dim * rho_out.dim > _SMALL and schur.applies(rho_in, rho_out):
         return schur.basis(rho_in, rho_out)
     return nullspace.basis(rho_in, rho_out)
 
 
 def _through_orthogonal(rho_in: Representation, rho_out: Representation) -> Floats:
-    """A finite group's ρ is T⁻¹ ρ' T with ρ' orthogonal; Hom is carried back from there."""
-    t_in, t_out = _orthogonaliser(rho_in), _orthogonaliser(rho_out)
-    orthogonal = schur.basis(_by(rho_in, t_in), _by(rho_out, t_out))
-    if t_in is None and t_out is None:
-        return orthogonal
-    left = np.eye(rho_out.dim) if t_out is None else np.linalg.inv(t_out)
-    right = np.eye(rho_in.dim) if t_in is None else t_in
-    carried = (left @ orthogonal @ right).reshape(-1, rho_out.dim * rho_in.dim)
+    """ρ of a compact group is T⁻¹ ρ' T with ρ' orthogonal; Hom is carried back from there."""
+    (turned_in, t_in), (turned_out, t_out) = orthogonalised(rho_in), orthogonalised(rho_out)
+    orthogonal = _solved(turned_in, turned_out)
+    carried = np.linalg.solve(t_out, orthogonal @ t_in).reshape(-1, rho_out.dim * rho_in.dim)
     rows = np.linalg.qr(carried.T)[0].T
-    return canonical_rows(rows).reshape(orthogonal.shape)
+    basis = canonical_rows(rows).reshape(orthogonal.shape)
+    _check_commutes(basis, rho_in, rho_out)
+    return basis
 
 
-def _orthogonaliser(rho: Representation) -> Floats | None:
-    """T with TᵀT = Σ_g ρ(g)ᵀρ(g) / |G|, or None where ρ is orthogonal already."""
-    if rho.is_orthogonal:
-        return None
-    listed = matrices(rho)
-    invariant = np.einsum("gji,gjk->ik", listed, listed) / len(listed)
-    upper: Floats = np.linalg.cholesky(invariant).T
-    return upper
-
-
-def _by(rho: Representation, t: Floats | None) -> Representation:
-    return rho if t is None else change_of_basis(rho, t)
+def _check_commutes(basis: Floats, rho_in: Representation, rho_out: Representation) -> None:
+    for out, into in nullspace.constraints(rho_in, rho_out):
+        error = np.abs(out @ basis - basis @ into).max(initial=0.0)
+        if error > nullspace.ZERO:
+            raise GroupError(
+                f"rho_in, rho_out: {rho_in!r} and {rho_out!r} are too badly conditioned: what "
+                f"should commute with them misses by {error:.1g}. Write them in another basis, in "
+                "which all coordinates are of similar size."
+            )
 
 
 @contextmanager

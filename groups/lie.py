@@ -1,7 +1,8 @@
 """Matrix Lie groups, given by generators of the Lie algebra and by discrete generators."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from typing import Any, final
 
@@ -21,6 +22,7 @@ _SPACE = [
 ]
 _MIRROR = [[[1, 0], [0, -1]]]
 _INVERSION = [[[-1, 0, 0], [0, -1, 0], [0, 0, -1]]]
+_LONGEST = 12
 
 
 @final
@@ -60,6 +62,17 @@ class MatrixLieGroup(Group):
     def algebra_count(self) -> int:
         """The number of Lie algebra generators."""
         return len(self.algebra)
+
+    @cached_property
+    def directions(self) -> Floats:
+        """c of shape (k, r), with Σ_i c_i A_i orthonormal over entries: a basis of their span."""
+        flat = self.algebra.reshape(self.algebra_count, -1)
+        lengths = np.linalg.norm(flat, axis=1)
+        units = flat / np.where(lengths, lengths, 1.0)[:, None]
+        turn, scales, _ = np.linalg.svd(units, full_matrices=False)
+        kept = scales > TOLERANCE
+        coefficients: Floats = (turn[:, kept] / scales[kept]).T / np.where(lengths, lengths, 1.0)
+        return coefficients
 
     def factors(self, g: "LieElement") -> tuple[Factor, ...]:
         """The element as exponentials and discrete generators, in order."""
@@ -113,6 +126,37 @@ class MatrixLieGroup(Group):
         """ρ(g) = 1."""
         return one(self)
 
+    @property
+    def is_compact(self) -> bool:
+        """Whether it is known to be compact: SO2, O2, SO3 or O3. All their irreps are known."""
+        return self in _COMPACT
+
+    @cached_property
+    def loops(self) -> "tuple[LieElement, ...]":
+        """Words that multiply to 1: full turns, and powers of discrete generators and their pairs.
+
+        Those of at most 12 turns of the slowest plane, or 12 equal factors.
+        """
+        turns = [turn for i in range(self.algebra_count) if (turn := self._full_turn(i))]
+        flips = self.discrete_elements
+        words = [*flips, *(a @ b for a, b in itertools.combinations(flips, 2))]
+        return (*turns, *(power for word in words if (power := self._power(word))))
+
+    def _full_turn(self, i: int) -> "LieElement | None":
+        speeds = np.abs(np.linalg.eigvals(self.algebra[i]))
+        moving = speeds[speeds > TOLERANCE * speeds.max(initial=0.0)]
+        if not len(moving):
+            return None
+        unit = np.eye(self.algebra_count)[i] * 2 * np.pi / moving.min()
+        return self._first_identity(self.exp((n * unit).tolist()) for n in range(1, _LONGEST + 1))
+
+    def _power(self, word: "LieElement") -> "LieElement | None":
+        powers = itertools.accumulate(itertools.repeat(word, _LONGEST), operator.matmul)
+        return self._first_identity(powers)
+
+    def _first_identity(self, words: "Iterable[LieElement]") -> "LieElement | None":
+        return next((word for word in words if word == self.identity), None)
+
     def irrep(self, *label: int) -> Representation:
         """An irrep by escnn's label: (k) for SO(2), SO(3); (j, k) for O(2), O(3)."""
         if not all(isinstance(k, int | np.integer) for k in label):
@@ -120,7 +164,7 @@ class MatrixLieGroup(Group):
                 f"irrep: {label!r} are no whole numbers. "
                 "Write irrep(1) of SO2 and SO3, irrep(0, 1) of O2 and O3."
             )
-        if self not in _COMPACT:
+        if not self.is_compact:
             raise GroupError(
                 f"irrep: irreps are known for SO2, O2, SO3 and O3, not for {self}. "
                 "Use group.natural, its tensor products and duals, or groups.representation."
@@ -129,7 +173,7 @@ class MatrixLieGroup(Group):
 
     def irreps(self) -> Iterator[Representation]:
         """All irreps without end, by ascending degree; none where they are not known."""
-        if self in _COMPACT:
+        if self.is_compact:
             for degree in itertools.count():
                 yield from (self.irrep(*label) for label in bridge.labels(_COMPACT[self], degree))
 

@@ -12,6 +12,7 @@ from relaxeq.errors import GroupError
 from relaxeq.groups.abstract import Floats, Group, check_kind
 
 TOLERANCE = 1e-9
+_LONG = 60  # characters: more are cut out of the repr, and stand in `text`
 
 
 @final
@@ -137,7 +138,10 @@ class Representation:
         return self.text
 
     def __repr__(self) -> str:
-        return f"<{self.group}: {self.text}, dim {self.dim}>"
+        text = self.text
+        if len(text) > _LONG:
+            text = f"{text[: _LONG - 10]}…{text[-9:]}"
+        return f"<{self.group}: {text}, dim {self.dim}>"
 
 
 def check_representations(**given: object) -> None:

@@ -2,16 +2,17 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 
 from relaxeq.errors import GroupError
-from relaxeq.groups import nullspace
+from relaxeq.groups import irreps, nullspace
 from relaxeq.groups.abstract import Floats
 from relaxeq.groups.canonical import canonical_rows
 from relaxeq.groups.finite import FiniteGroup
 from relaxeq.groups.lie import MatrixLieGroup
-from relaxeq.groups.representation import Representation
+from relaxeq.groups.representation import Representation, explicit
 
 
 def applies(rho_in: Representation, rho_out: Representation) -> bool:
@@ -58,11 +59,18 @@ def _joined(rho_in: Representation, rho_out: Representation) -> Floats:
 def _irreps(rho: Representation) -> Iterator[Representation]:
     """The irreps that rho can hold."""
     if isinstance(rho.group, FiniteGroup):
-        return iter(rho.group.irreps)
+        return iter(_split(rho.group))
     assert isinstance(rho.group, MatrixLieGroup)
     # No frequency of rho exceeds the norm of the derivative of a rotation.
     highest = np.linalg.norm(rho.derivatives, ord=2, axis=(1, 2)).max() + 0.5
     return itertools.takewhile(lambda psi: _degree(psi) < highest, rho.group.irreps())
+
+
+@cache
+def _split(group: FiniteGroup) -> tuple[Representation, ...]:
+    """Irreps equivalent to `group.irreps`: any do here, and escnn's may take it ten seconds."""
+    found = irreps.split(group.mul)
+    return tuple(explicit(group, images, np.zeros((0, *images.shape[1:]))) for images in found)
 
 
 def _degree(psi: Representation) -> float:

@@ -1,6 +1,5 @@
 """The named families of finite groups."""
 
-import itertools
 import operator
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +12,7 @@ from relaxeq.errors import GroupError
 from relaxeq.groups import tables
 from relaxeq.groups.abstract import check_kind
 from relaxeq.groups.finite import Element, FiniteGroup, Subgroup
-from relaxeq.groups.generated import from_matrices, permutation_group
+from relaxeq.groups.generated import from_matrices, from_permutations
 from relaxeq.groups.table_group import TableGroup
 
 _QUARTER_TURN = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
@@ -43,7 +42,9 @@ def symmetric(n: int) -> FiniteGroup:
     n = _whole("symmetric", n)
     if n > 6:
         raise GroupError(f"symmetric(n): n = {n} has {n}! elements; the table is kept up to n = 6.")
-    return permutation_group(list(itertools.permutations(range(n))), f"S{n}")
+    points = range(n)
+    swap, turn = (*points[1::-1], *points[2:]), (*points[1:], 0)
+    return from_permutations([swap, turn], name=f"S{n}")
 
 
 def octahedral() -> FiniteGroup:

@@ -35,13 +35,13 @@ class GaussianModule(nn.Module):
     @prior_variance.setter
     def prior_variance(self, value: float) -> None:
         try:
-            variance = float(value)
+            variance = math.nan if isinstance(value, str | bytes | bool) else float(value)
         except (TypeError, ValueError):
             variance = math.nan
         if not (variance >= 0 and math.isfinite(variance)):
             raise SpecError(
-                f"prior_variance={value} of path {self.label!r} must be finite and not negative; "
-                "0 switches the path off."
+                f"prior_variance={value} of path {self.label!r} must be finite and not negative, a "
+                "number such as 0.5; 0 switches the path off."
             )
         if variance > 0 and math.isinf(1.0 / variance):
             raise SpecError(

@@ -32,7 +32,7 @@ class BasisMap(Path):
         super().__init__(label, source.shape, target.shape)
         if not len(basis):
             raise GroupError(
-                f"{label}: no linear map from {source.rho} to {target.rho} commutes with "
+                f"{label}: no linear map from {source.rho!r} to {target.rho!r} commutes with "
                 f"{symmetry} but 0. Leave this path out."
             )
         self._symmetry = symmetry

@@ -26,7 +26,7 @@ class InvariantBias(GaussianModule):
         invariant = equivariant_basis(one(target.rho.group), target.rho)[:, :, 0]
         if not len(invariant):
             raise GroupError(
-                f"bias=True: {target.rho} has no invariant vector for a bias. Write bias=False."
+                f"bias=True: {target.rho!r} has no invariant vector for a bias. Write bias=False."
             )
         self.basis = Exact(invariant)
         self.value = nn.Parameter(torch.zeros(target.channels, len(invariant)))

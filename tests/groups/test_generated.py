@@ -8,6 +8,7 @@ import pytest
 
 from relaxeq import groups
 from relaxeq.errors import GroupError
+from relaxeq.groups import generated
 
 from_permutations = unwrap(groups.from_permutations)
 from_matrices = unwrap(groups.from_matrices)
@@ -53,6 +54,18 @@ def test_permutations_compose_as_functions():
         p, q, pq = (np.argmax(group.natural(x), axis=0) for x in (g, h, g @ h))
         assert pq.tolist() == p[q].tolist()
     assert group.names[:3] == ("e", "(2 3)", "(1 2)")
+
+
+def test_tables_are_made_from_products_with_generators_alone(monkeypatch):
+    compose, count = generated._compose, itertools.count()
+    monkeypatch.setattr(generated, "_compose", lambda p, q: (next(count), compose(p, q))[1])
+    group = from_permutations([(1, 0, 2, 3, 4, 5, 6), (1, 2, 3, 4, 5, 6, 0)], bound=6000)
+    assert next(count) < 10 * group.order
+    assert group.order == 5040
+    listed = np.argmax(group.concrete, axis=1)
+    places = np.random.default_rng(0).integers(group.order, size=(50, 2))
+    for i, j in places:
+        np.testing.assert_array_equal(listed[group.mul[i, j]], listed[i][listed[j]])
 
 
 def test_matrices():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from relaxeq import groups
 from relaxeq.errors import GroupError
-from relaxeq.groups import intertwiners, nullspace, orbits, schur
+from relaxeq.groups import bridge, intertwiners, nullspace, orbits, schur
 from relaxeq.groups.canonical import canonical_rows
 
 NAMED = [
@@ -140,6 +140,30 @@ def test_translations_give_circulants():
     basis = groups.equivariant_basis(C6.regular, C6.regular)
     shifts = [np.roll(np.eye(6), k, axis=0) / np.sqrt(6) for k in range(6)]
     assert all(any(np.allclose(b, s) for s in shifts) for b in basis)
+
+
+@pytest.mark.parametrize("group", [groups.icosahedral(), groups.full_icosahedral()], ids=repr)
+def test_bases_wait_for_no_irreps_of_escnn(group, monkeypatch):
+    """escnn's own of these groups take ten seconds."""
+    monkeypatch.setattr(bridge, "irreps", None)
+    v, w = group.natural, groups.change_of_basis(group.natural, np.diag([1.0, 2.0, 3.0]))
+    for rho in (v, w):
+        check(groups.equivariant_basis(rho @ v, v), rho @ v, v)
+    big = v @ v @ v
+    assert len(groups.equivariant_basis(big, big)) == round(np.mean(groups.character(v) ** 6))
+
+
+@pytest.mark.parametrize("scale", [1e2, 1e4, 1e6, 1e8])
+def test_badly_conditioned_bases(scale):
+    v = groups.dihedral(4).natural
+    w = groups.change_of_basis(v, np.diag([1.0, scale]))
+    assert [len(groups.equivariant_basis(w, r)) for r in (w, v)] == [1, 1]
+    turned = groups.change_of_basis(w, [[0.6, -0.8], [0.8, 0.6]])
+    if scale < 1e4:
+        assert len(groups.equivariant_basis(turned, v)) == 1
+    if scale > 1e4:
+        with pytest.raises(GroupError, match="rho: <D4.* is too badly conditioned for float64"):
+            groups.equivariant_basis(turned, v)
 
 
 def test_results_are_cached_on_values_and_read_only():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import expm
+from scipy.linalg import block_diag, expm
 
 from relaxeq import groups
 from relaxeq.errors import GroupError
@@ -169,9 +169,119 @@ def test_special_linear_group_keeps_area():
 
 
 def test_a_spinor_is_no_representation_of_rotations():
-    half = groups.representation(groups.SO2(), (), [[[0, -0.5], [0.5, 0]]])
+    slopes = np.array([[[0, -0.5], [0.5, 0]]])
+    half = groups.Representation(groups.SO2(), np.zeros((0, 2, 2)), slopes, "half")
     with pytest.raises(GroupError, match="no representation of SO2: 2 of its 2 dimensions hold no"):
-        groups.equivariant_basis(half, groups.SO2().trivial + half)
+        schur.basis(half, groups.SO2().trivial + half)
+
+
+J = np.array([[0.0, -1.0], [1.0, 0.0]])
+SPIN = [
+    np.kron(J, [[0, 1], [1, 0]]) / 2,
+    np.kron(np.eye(2), J) / 2,
+    np.kron(J, np.diag([1, -1])) / 2,
+]
+TORUS = MatrixLieGroup([block_diag(J, 0 * J), block_diag(0 * J, J)], name="T2")
+
+
+@pytest.mark.parametrize(
+    ("group", "images", "derivatives", "message"),
+    [
+        (groups.SO2(), [], [J / 2], r"of SO2, where exp\(\[6.28\]\) is 1: its image is not, by 2"),
+        (groups.SO2(), [], [[[1.0]]], "of SO2, where exp"),
+        (groups.SO2(), [], [(1 + 1e-6) * J], "of SO2, where exp"),
+        (groups.SO3(), [], SPIN, r"of SO3, where exp\(\[6.28, 0, 0\]\) is 1"),
+        (groups.O3(), [np.eye(4)], SPIN, "of O3, where exp"),
+        (groups.O2(), [np.diag([1, -1])], [J / 2], "of O2, where exp"),
+        (groups.O2(), [[[2.0]]], [[[0.0]]], r"where discrete\[0\] discrete\[0\] is 1.*by 3"),
+        (groups.O3(), [2 * np.eye(3)], groups.SO3().algebra, r"discrete\[0\] is 1: its image is"),
+        (MatrixLieGroup([2 * J], name="T"), [], [J], r"of T, where exp\(\[3.14\]\) is 1"),
+        (TORUS, [], [J, J / 2], r"of T2, where exp\(\[0, 6.28\]\) is 1"),
+        (MatrixLieGroup([J, J], name="T"), [], [J, 2 * J], r"at algebra\[0\], a sum of others"),
+    ],
+)
+def test_what_is_one_in_the_group_is_one_in_its_image(group, images, derivatives, message):
+    with pytest.raises(GroupError, match=message):
+        groups.representation(group, images, derivatives)
+
+
+@pytest.mark.parametrize("group", [*COMPACT, TORUS], ids=repr)
+def test_loops_close_in_every_representation(group):
+    assert len(group.loops) == group.algebra_count + group.generator_count
+    rho = group.natural @ group.natural.dual + group.trivial
+    for loop in group.loops:
+        assert loop == group.identity
+        np.testing.assert_allclose(rho(loop), np.eye(rho.dim), atol=1e-9)
+
+
+def test_turns_that_do_not_close_are_no_loops():
+    assert lorentz().loops[0].word == ((0.0, 0.0, 0.0, 2 * np.pi, 0.0, 0.0),)
+    assert MatrixLieGroup([block_diag(J, 2**0.5 * J)]).loops == ()
+    assert MatrixLieGroup([np.zeros((2, 2))]).loops == ()
+    third, half = np.kron([[0, -1], [1, -1]], np.eye(1)), np.diag([1.0, -1.0])
+    assert [len(w.word) for w in MatrixLieGroup([np.eye(2)], [third, half]).loops] == [3, 2]
+
+
+def test_a_spinor_is_a_representation_of_its_covering_group():
+    SU2 = MatrixLieGroup(SPIN, name="SU2")
+    groups.representation(SU2, [], groups.SO3().algebra)
+    assert len(groups.equivariant_basis(SU2.natural, SU2.natural)) == 4
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 300.0, 1e6])
+@pytest.mark.parametrize(
+    ("generators", "discrete", "maps", "invariants"),
+    [
+        ([[[1, 0], [0, -1]]], [[[0, 1], [1, 0]]], 1, 0),
+        ([J], [], 2, 0),
+        ([block_diag(J, 0 * J), block_diag(0 * J, J)], [], 4, 0),
+        (groups.SO3().algebra, [], 1, 0),
+    ],
+)
+def test_the_scale_of_generators_does_not_matter(scale, generators, discrete, maps, invariants):
+    def bases(*scales):
+        algebra = [c * np.asarray(a, float) for a, c in zip(generators, scales, strict=False)]
+        v = MatrixLieGroup(algebra, discrete).natural
+        return [groups.equivariant_basis(v, w) for w in (v, v.group.trivial)]
+
+    for found, plain in zip(bases(scale, 1 / scale, 1.0), bases(1.0, 1.0, 1.0), strict=True):
+        np.testing.assert_allclose(found, plain, atol=1e-9)
+    assert [len(found) for found in bases(scale, 1.0, scale)] == [maps, invariants]
+
+
+def test_any_generators_of_one_algebra_have_one_basis():
+    mixed = np.random.default_rng(0).normal(size=(5, 3)) * [[1e6], [1.0], [1e-2], [1.0], [1.0]]
+    v = MatrixLieGroup(np.tensordot(mixed, groups.SO3().algebra, 1)).natural
+    w = groups.SO3().natural
+    found, plain = (groups.equivariant_basis(r @ r, r) for r in (v, w))
+    np.testing.assert_allclose(found, plain, atol=1e-9)
+
+
+def test_maps_that_cannot_be_told_from_others():
+    line = MatrixLieGroup([[[1.0]]], name="R")
+    turn = groups.representation(line, [], [3e-6 * J])
+    assert len(groups.equivariant_basis(turn, line.trivial)) == 0
+    vague = groups.representation(line, [], [np.diag([5e-8, 1e-5, 1.0])])
+    with pytest.raises(GroupError, match="leave 5e-08 of some and 1e-05 of others. Write"):
+        groups.equivariant_basis(vague, line.trivial)
+
+
+@pytest.mark.parametrize("group", COMPACT, ids=repr)
+@pytest.mark.parametrize("scale", [1e2, 1e4, 1e6])
+def test_badly_conditioned_bases(group, scale):
+    v, d = group.natural, group.natural.dim
+    w = groups.change_of_basis(v, np.diag(np.geomspace(1, scale, d)))
+    assert len(groups.equivariant_basis(w, w)) == len(groups.equivariant_basis(v, v))
+    assert len(groups.equivariant_basis(w @ v, w)) == len(groups.equivariant_basis(v @ v, v))
+    turned = np.linalg.qr(np.random.default_rng(0).normal(size=(d, d)))[0]
+    worse = groups.change_of_basis(w, turned)
+    try:
+        found = len(groups.equivariant_basis(worse, v))
+    except GroupError as error:
+        assert scale > 1e2  # noqa: PT017
+        assert "too badly conditioned for float64" in str(error)  # noqa: PT017
+    else:
+        assert found == len(groups.equivariant_basis(v, v))
 
 
 @pytest.mark.parametrize(

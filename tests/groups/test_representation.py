@@ -74,6 +74,10 @@ def test_text_and_pickle_come_back(rho):
 def test_printed_forms():
     assert str(C4.regular + 2 * C4.trivial) == "regular + 2*trivial"
     assert repr(C4.regular + 2 * C4.trivial) == "<C4: regular + 2*trivial, dim 6>"
+    long = groups.change_of_basis(S3.regular, np.diag([1, 2, 3, 4, 5, 6]))
+    assert repr(long).startswith("<S3: change_of_basis(regular, [[1.0, 0.0,")
+    assert repr(long).endswith("…0, 6.0]]), dim 6>")
+    assert len(repr(long)) < 80
     assert str(2 * (C4.regular + C4.trivial)) == "2*(regular + trivial)"
     assert str((2 * C4.regular) @ C4.irrep(1)) == "(2*regular) @ irrep(1)"
     assert str(PERMUTED) == "permutation([[0, 2, 1, 3], [1, 0, 2, 3]])"

@@ -143,7 +143,7 @@ def test_prior_variance_and_precision():
 @pytest.mark.usefixtures("unchecked")
 def test_a_prior_variance_is_a_number():
     path = FC(*pair())
-    for bad in (None, "off"):
+    for bad in (None, "off", "0.5", b"0.5", True, False):
         with pytest.raises(SpecError, match=f"prior_variance={bad} of path 'FC' must be finite"):
             path.prior_variance = bad
     assert path.prior_variance == 1.0
