@@ -99,7 +99,6 @@ def _verdict(network: nn.Module, field: Field, out: str, tolerance: float | None
     return Verdict(inspected(probe, best.report), field, best.output)
 
 
-@torch.no_grad()
 def _first_pass(network: nn.Module, x: Any, shape: tuple[int, ...]) -> None:
     """Run a user's network once: what it cannot take is a wrong option, not a finding."""
     try:

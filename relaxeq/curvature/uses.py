@@ -118,8 +118,8 @@ def _refuse_silent(name: str, gradient: Tensor | None) -> None:
     if gradient is not None:
         raise SiteError(
             f"parameter {name!r} acts on the outputs, but its module was not called, so its "
-            "curvature is unknown: call the module, or relaxeq.tap the use of the parameter. Or leave "
-            "the module that uses it, such as nn.MultiheadAttention, out of the prior with "
+            "curvature is unknown: call the module, or relaxeq.tap the use of the parameter. Or "
+            "leave the module that uses it, such as nn.MultiheadAttention, out of the prior with "
             "relaxeq.deterministic."
         )
 

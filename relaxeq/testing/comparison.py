@@ -25,13 +25,18 @@ def scale_between(source: Tensor, target: Tensor) -> Scale:
 def moved(action: Action, element: AnyElement, x: Tensor, turn: int) -> Tensor:
     """Every second datum (the only one, if alone) is moved by the element; the others stay.
 
-    Elements take turns: those with even numbers move data 1, 3, …, the others 0, 2, …. A module in
-    which one datum feels how another one moved is thereby found too.
+    Even turns move data 1, 3, …, odd ones 0, 2, …. A module in which one datum feels how another
+    one moved is thereby found too.
     """
     y = x.clone()
     chosen = slice(_first(x, turn), None, 2)
     y[chosen] = action.act(element, x[chosen])
     return y
+
+
+def turns(x: Tensor) -> range:
+    """The turns after which every datum has been moved."""
+    return range(min(len(x), 2))
 
 
 def relative_error(

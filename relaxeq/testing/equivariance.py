@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -12,10 +13,11 @@ from relaxeq.errors import EquivarianceError, GroupError, NumericsError, ShapeEr
 from relaxeq.fields import Field
 from relaxeq.paths import Vectors
 from relaxeq.testing.actions import AnyElement, action_of
+from relaxeq.testing.buffers import kept_buffers
 from relaxeq.testing.comparison import moved, relative_error, scale_between
-from relaxeq.testing.elements import AnyGroup, probing_elements
+from relaxeq.testing.elements import AnyGroup, group_on, telling_elements
 from relaxeq.testing.modules import Probe, module_errors
-from relaxeq.testing.report import ElementError, EquivarianceReport, first_fault
+from relaxeq.testing.report import EquivarianceReport, first_fault
 from relaxeq.testing.tracing import tensor_of
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
@@ -38,23 +40,27 @@ def equivariance_error(
     `x` and `group` then). field_out=None means that outputs must not change, as logits.
     group: the group, or a subgroup of the fields' one, to test; the fields' group if left out.
     elements: the elements to test, or one; if left out, generators of the group (shifts of the
-    torus among them), and every element of the point group composed with a shift.
+    torus among them), every element of the point group composed with a shift, and longer shifts
+    where the output is coarser or no grid; without grids all elements, or 60 drawn from seed 0.
     tolerance: largest relative error allowed; 1e-4 in float32, 1e-10 in float64 if left out.
     x: features to test on; four standard normal data from seed 0 if left out, in the dtype and on
     the device of the module's parameters.
 
     The error under a is max |f(a·x) − a·f(x)| / max |f(x)|, over a batch of which a moves every
-    second datum (elements move the odd and the even ones by turns), so that outputs which feel how
-    their neighbours moved count as errors. What no element changes, such as the mean over a batch
+    second datum (first the one half, then the other), so that outputs which feel how their
+    neighbours moved count as errors. What no element changes, such as the mean over a batch
     that BatchNorm subtracts, may tie the data together. Where the output grid is coarser by a
     factor r, a shift d may arrive as ⌊d/r⌋ or ⌈d/r⌉ per axis and datum.
-    The module is run as it is, in train or eval mode, escnn modules on GeometricTensors.
+    The module is run as it is, in train or eval mode and with gradients unless you switch them off,
+    escnn modules on GeometricTensors; each time on a copy of x, and its buffers are put back.
     Raises SpecError, ShapeError or NumericsError where nothing can be concluded: chance in the
     module, shapes other than the fields', outputs that are not finite.
     """
-    probe = probed(module, field_in, field_out, group, elements, x)
-    report = measured(probe, tolerance)
-    return report if report.equivariant else inspected(probe, report)
+    network = _as_module(module)
+    with kept_buffers(network):
+        probe = probed(network, field_in, field_out, group, elements, x)
+        report = measured(probe, tolerance)
+        return report if report.equivariant else inspected(probe, report)
 
 
 def assert_equivariant(
@@ -80,12 +86,11 @@ def assert_equivariant(
         )
 
 
-@torch.no_grad()
 def inspected(probe: Probe, report: EquivarianceReport) -> EquivarianceReport:
     """The report, with every submodule tested by itself and the first one at fault named."""
-    modules = module_errors(probe)
+    modules, unseen = module_errors(probe)
     fault = None if report.equivariant else first_fault(modules, report.tolerance)
-    return EquivarianceReport(report.kind, report.tolerance, report.errors, modules, fault)
+    return replace(report, modules=modules, fault=fault, unseen=unseen)
 
 
 def probed(
@@ -100,26 +105,29 @@ def probed(
     entering, leaving = action_of(field_in), action_of(field_out)
     network = _as_module(module)
     features = _features(network, field_in, x)
-    chosen = _chosen(elements) or probing_elements(_group(field_in, group), features)
+    given = _chosen(elements)
     run = _runner(network)
     before = _checked_output(run, features, field_out)
+    chosen = given or telling_elements(
+        group_on(entering, _group(field_in, group), features), features, before
+    )
     return Probe(network, run, features, before, chosen, (entering, leaving))
 
 
-@torch.no_grad()
 def measured(probe: Probe, tolerance: float | None) -> EquivarianceReport:
     """The errors of the whole module, element by element; no submodules."""
     if tolerance is not None and not (isinstance(tolerance, Real) and 0 <= tolerance < math.inf):
         raise SpecError(f"tolerance={tolerance!r} must be a relative error such as 1e-10.")
     entering, leaving = probe.known
     scale = scale_between(probe.x, probe.before)
-    errors = []
-    for turn, element in enumerate(probe.elements):
-        found = probe.run(moved(entering, element, probe.x, turn))
-        error = relative_error(leaving, element, scale, found, probe.before, turn)
-        errors.append(ElementError(element, error))
+    runs = (probe.run(moved(entering, a, probe.x, turn)) for a, turn in probe.moves)
+    errors = probe.errors(
+        relative_error(leaving, a, scale, found, probe.before, turn)
+        for (a, turn), found in zip(probe.moves, runs, strict=True)
+    )
     allowed = TOLERANCES.get(probe.before.dtype, COARSE) if tolerance is None else tolerance
-    return EquivarianceReport(type(probe.network).__name__, allowed, tuple(errors))
+    size = float(probe.before.abs().max())
+    return EquivarianceReport(type(probe.network).__name__, allowed, errors, size=size)
 
 
 def _as_module(module: nn.Module | Callable[[Tensor], Tensor]) -> nn.Module:
@@ -148,17 +156,21 @@ def _chosen(elements: Sequence[AnyElement] | AnyElement | None) -> tuple[AnyElem
 
 
 def _runner(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """x ↦ module(x) on plain tensors; escnn modules get and give GeometricTensors."""
+    """x ↦ module(x) on plain tensors; escnn modules get and give GeometricTensors.
+
+    x and the output are copies: the module may write on either of them, now or in its next run.
+    """
     dress = field_type(module, "in_type")
 
     def run(x: Tensor) -> Tensor:
-        y = tensor_of(module(x if dress is None else dress(x)))
+        own = x.clone()
+        y = tensor_of(module(own if dress is None else dress(own)))
         if y is None or y.ndim < 2 or len(y) != len(x):
             raise ShapeError(
                 f"module={type(module).__name__} must return one floating tensor with the batch of "
                 f"{len(x)} first: wrap it in a module that picks that tensor."
             )
-        return y
+        return y.detach().clone()
 
     return run
 
@@ -171,11 +183,15 @@ def field_type(module: nn.Module, name: str) -> Any:
     return found if hasattr(found, "gspace") and callable(found) else None
 
 
-@torch.no_grad()
 def _checked_output(run: Callable[[Tensor], Tensor], x: Tensor, field_out: Any) -> Tensor:
     first, second = run(x), run(x)
     if isinstance(field_out, Field | Vectors):
         field_out.check(first, "module(x)")
+    if first.is_meta:
+        raise SpecError(
+            "module is on 'meta', where there are no values to compare: write "
+            "module.to_empty(device='cpu') and draw its weights."
+        )
     if not torch.isfinite(first).all():
         raise NumericsError(
             "module(x) holds NaN or infinity: check its weights, or give another x=."

@@ -1,7 +1,7 @@
 """Modules: which part of a network breaks equivariance, each part tested by itself."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -22,12 +22,13 @@ from relaxeq.testing.actions import (
     action_of,
 )
 from relaxeq.testing.advice import advice_on
-from relaxeq.testing.comparison import moved, relative_error, scale_between
-from relaxeq.testing.report import ElementError, ModuleErrors
-from relaxeq.testing.tracing import Call, tensor_of, traced, with_tensor
+from relaxeq.testing.comparison import moved, relative_error, scale_between, turns
+from relaxeq.testing.report import ElementError, ModuleErrors, Unseen
+from relaxeq.testing.tracing import Call, as_met, copied, tensor_of, traced
 
 # Wrong guesses of how features transform err by about 1, right ones by no more than a small fault.
 FITS = 0.05
+FORMS = "(batch, channels) or (batch, channels, rows, columns)"
 
 
 @final
@@ -55,24 +56,40 @@ class Probe:
     elements: tuple[AnyElement, ...]
     known: tuple[Action, Action]
 
+    @property
+    def moves(self) -> Iterable[tuple[AnyElement, int]]:
+        """Every element in every turn, so that each datum is moved by each element once."""
+        return itertools.product(self.elements, turns(self.x))
 
-def module_errors(probe: Probe) -> tuple[ModuleErrors, ...]:
+    def errors(self, found: Iterable[float]) -> tuple[ElementError, ...]:
+        """The worst error of each element, of those found in the order of `moves`."""
+        ordered = iter(found)
+        return tuple(
+            ElementError(element, max(itertools.islice(ordered, len(turns(self.x)))))
+            for element in self.elements
+        )
+
+
+def module_errors(probe: Probe) -> tuple[tuple[ModuleErrors, ...], tuple[Unseen, ...]]:
     """Each submodule by itself on the features that reach it, in the order of first calls.
 
     How hidden features transform is read off their declaration (relaxeq layers, escnn types), else
     off their behaviour while the whole network is moved: like a scalar, a regular field, or sheets
     in frames of their own. Modules whose tensors fit no such form, and those that do not take and
-    return grids or vectors with the batch first, are left out.
+    return grids or vectors with the batch first, are returned apart, each with the reason.
     """
     before = traced(probe.network, lambda: probe.run(probe.x))
     after = [_moved_calls(probe, turn) for turn in range(len(probe.elements))]
     found: dict[str, ModuleErrors] = {}
+    unseen: dict[str, Unseen] = {}
     for index, call in enumerate(before):
         others = [calls[index] if len(calls) == len(before) else None for calls in after]
         entry = _judged(probe, call, others)
-        if entry is not None:
+        if isinstance(entry, ModuleErrors):
             found[call.name] = _worse(found.get(call.name), entry)
-    return tuple(found.values())
+        else:
+            unseen[call.name] = Unseen(call.name, type(call.module).__name__, entry)
+    return tuple(found.values()), tuple(u for name, u in unseen.items() if name not in found)
 
 
 def _moved_calls(probe: Probe, turn: int) -> list[Call]:
@@ -80,11 +97,13 @@ def _moved_calls(probe: Probe, turn: int) -> list[Call]:
     return traced(probe.network, lambda: probe.run(x))
 
 
-def _judged(probe: Probe, call: Call, others: Sequence[Call | None]) -> ModuleErrors | None:
-    entering = [value for value in call.arguments if _followed(value, probe.x)]
-    if not entering or not _followed(call.output, probe.x):
-        return None
+def _judged(probe: Probe, call: Call, others: Sequence[Call | None]) -> ModuleErrors | str:
+    """The module's errors, or the reason why it could not be tested by itself."""
     places = [i for i, value in enumerate(call.arguments) if _followed(value, probe.x)]
+    if not places:
+        return f"which takes {_shapes(call.arguments)}, not {FORMS}"
+    if not _followed(call.output, probe.x):
+        return f"which gives {_shapes((call.output,))}, not {FORMS}"
     slots = [
         _slot(probe, call.arguments[i], "source", call, [_argument(o, i) for o in others])
         for i in places
@@ -93,7 +112,8 @@ def _judged(probe: Probe, call: Call, others: Sequence[Call | None]) -> ModuleEr
         probe, call.output, "target", call, [None if o is None else o.output for o in others]
     )
     if not all(slot.actions for slot in (*slots, leaving)):
-        return None
+        shapes = _shapes((*call.arguments, call.output))
+        return f"for whose features {shapes} no action of {probe.elements[0].group} is known"
     return _best(probe, call, places, slots, leaving)
 
 
@@ -104,13 +124,11 @@ def _best(
     scale = scale_between(slots[0].tensor, leaving.tensor)
     best: ModuleErrors | None = None
     for actions in itertools.product(*(slot.actions for slot in slots)):
-        outputs = [
-            _alone(call, places, slots, actions, a, turn) for turn, a in enumerate(probe.elements)
-        ]
+        outputs = [_alone(call, places, slots, actions, a, turn) for a, turn in probe.moves]
         for last in leaving.actions:
-            errors = tuple(
-                ElementError(a, relative_error(last, a, scale, _grid(y), leaving.tensor, turn))
-                for turn, (a, y) in enumerate(zip(probe.elements, outputs, strict=True))
+            errors = probe.errors(
+                relative_error(last, a, scale, _grid(y), leaving.tensor, turn)
+                for (a, turn), y in zip(probe.moves, outputs, strict=True)
             )
             carries = f"{', '.join(map(str, actions))} → {last}"
             kind = type(call.module).__name__
@@ -130,11 +148,12 @@ def _alone(
     turn: int,
 ) -> Tensor:
     """The module's output, its inputs moved by one element."""
-    arguments = list(call.arguments)
+    arguments = list(map(copied, call.arguments))
     for i, slot, action in zip(places, slots, actions, strict=True):
         tensor = moved(action, element, slot.tensor, turn).view_as(_tensor(slot.value))
-        arguments[i] = with_tensor(slot.value, tensor)
-    return _tensor(call.module(*arguments, **call.keywords))
+        arguments[i] = as_met(tensor, slot.value)
+    keywords = {key: copied(value) for key, value in call.keywords.items()}
+    return _tensor(call.module(*arguments, **keywords))
 
 
 def _slot(probe: Probe, value: Any, side: str, call: Call, others: list[Any]) -> Slot:
@@ -176,6 +195,8 @@ def _guesses(tensor: Tensor, probe: Probe) -> tuple[Action, ...]:
     """All the ways in which features of this shape may transform, the simplest first."""
     if not isinstance(probe.elements[0], PlanarElement):
         known = dict.fromkeys(a for a in probe.known if isinstance(a, OnVectors))
+        if not known and tensor.shape[2:] != (1, 1):
+            return ()  # under a user's own action these may move in any way
         return (Invariant(), *(a for a in known if tensor.shape[1] % a.rho.dim == 0))
     size = (tensor.shape[2], tensor.shape[3])
     own = probe.elements[0].group
@@ -206,7 +227,12 @@ def _argument(call: Call | None, place: int) -> Any:
 def _tensor(value: Any) -> Tensor:
     tensor = tensor_of(value)
     assert tensor is not None
-    return tensor
+    return tensor.detach()
+
+
+def _shapes(values: Iterable[Any]) -> str:
+    shapes = [str(tuple(value.shape)) for value in map(tensor_of, values) if value is not None]
+    return " and ".join(shapes) or "no floating tensor"
 
 
 def _grid(tensor: Tensor) -> Tensor:

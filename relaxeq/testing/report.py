@@ -6,6 +6,8 @@ from typing import final
 
 from relaxeq.testing.actions import AnyElement
 
+NOTHING = ", but f(x) = 0 for all data, as under any group: give other x=, or draw its weights"
+
 
 @final
 @dataclass(frozen=True)
@@ -42,13 +44,24 @@ class ModuleErrors:
 
 @final
 @dataclass(frozen=True)
+class Unseen:
+    """A submodule that could not be tested by itself, and why: a clause such as "it gives no …"."""
+
+    name: str
+    kind: str
+    why: str
+
+
+@final
+@dataclass(frozen=True)
 class EquivarianceReport:
     """What `equivariance_error` found. `float(report)` is the worst relative error.
 
     errors: one per element. modules: every submodule whose tensors could be followed, in the order
     of their calls; left empty by `equivariance_error` where the whole is within `tolerance`.
     fault: the first module at fault, None within tolerance, "" for the module itself outside its
-    children.
+    children. size: max |f(x)|; where that is 0, any group passes. unseen: the submodules that could
+    not be followed.
     """
 
     kind: str
@@ -56,6 +69,8 @@ class EquivarianceReport:
     errors: tuple[ElementError, ...]
     modules: tuple[ModuleErrors, ...] = ()
     fault: str | None = None
+    size: float = math.nan
+    unseen: tuple[Unseen, ...] = ()
 
     @property
     def worst(self) -> ElementError:
@@ -80,7 +95,7 @@ class EquivarianceReport:
         for entry in self.modules:
             mark = "at fault" if entry.name == self.fault else ""
             lines.append(f"  {entry.name} ({entry.kind}): {entry.worst} {mark}".rstrip())
-        if self.fault is not None:
+        if self.fault is not None or self.size == 0:
             lines.append(self.verdict)
         return "\n".join(lines)
 
@@ -88,14 +103,25 @@ class EquivarianceReport:
     def verdict(self) -> str:
         """One sentence that names the module at fault and says what to write instead."""
         if self.fault is None:
-            return f"{self.kind} is equivariant within {self.tolerance:.0e}."
+            nothing = f"{NOTHING}." if self.size == 0 else "."
+            return f"{self.kind} is equivariant within {self.tolerance:.0e}{nothing}"
         culprit = self.culprit
         if culprit is None:
-            where = "outside its children" if self.modules else "which has no children to look into"
-            return f"The fault is in {self.kind} itself, {where}."
+            return f"The fault is in {self.kind} itself, {self._elsewhere}."
         error = "not finite" if math.isinf(culprit.worst.error) else f"error {culprit.worst}"
         advice = f" {culprit.advice}" if culprit.advice else ""
         return f"First module at fault: {culprit.name!r} ({culprit.kind}, {error}).{advice}"
+
+    @property
+    def _elsewhere(self) -> str:
+        """What is known of the children of a module that is itself at fault."""
+        if self.unseen:
+            first, count = self.unseen[0], len(self.unseen)
+            return (
+                f"or in a child that could not be looked into ({count} of "
+                f"{count + len(self.modules)}): {first.name!r} ({first.kind}), {first.why}"
+            )
+        return "outside its children" if self.modules else "which has no children to look into"
 
 
 def first_fault(modules: tuple[ModuleErrors, ...], tolerance: float) -> str:

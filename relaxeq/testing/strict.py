@@ -10,8 +10,8 @@ from relaxeq.errors import GroupError, SpecError
 from relaxeq.fields import Field
 from relaxeq.groups import FiniteGroup, PlanarGroup, Subgroup
 from relaxeq.layers import RelaxedLayer, RelaxedLinear
-from relaxeq.paths import Path, Vectors, find_subgroup
-from relaxeq.testing.elements import AnyGroup, planar_group
+from relaxeq.paths import Path, Vectors
+from relaxeq.testing.elements import AnyGroup, group_within, planar_group
 from relaxeq.testing.stated import Stated, contains, stated_group
 
 M = TypeVar("M", bound=nn.Module)
@@ -50,8 +50,7 @@ def _paths(module: nn.Module) -> Iterator[tuple[Path, Field | Vectors | None]]:
 def _wanted(group: AnyGroup, space: Field | Vectors | None) -> Stated:
     """The group as a layer on this space knows it."""
     if isinstance(space, Vectors):
-        own = space.rho.group
-        return own if group == own else find_subgroup(own, group)
+        return group_within(space.rho.group, group)
     planar = planar_group(group)
     if space is not None and not contains(space.group.point_group, planar.point_group):
         raise GroupError(

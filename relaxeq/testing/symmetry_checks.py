@@ -10,8 +10,8 @@ from relaxeq.fields import Field
 from relaxeq.groups import PlanarGroup
 from relaxeq.paths import Path, Vectors
 from relaxeq.testing.actions import Action, AnyElement, OnGrid, action_of
-from relaxeq.testing.comparison import moved, relative_error, scale_between
-from relaxeq.testing.elements import probing_elements
+from relaxeq.testing.comparison import moved, relative_error, scale_between, turns
+from relaxeq.testing.elements import telling_elements
 from relaxeq.testing.stated import exact_part, parent_group, stated_group
 
 TOLERANCE = 1e-10
@@ -37,7 +37,7 @@ def check_symmetry(
     if isinstance(stated, PlanarGroup):
         stated = exact_part(stated, (x.shape[2], x.shape[3]))
     assert stated is not None
-    elements = probing_elements(stated, x)
+    elements = telling_elements(stated, x, path(x))
     ways = itertools.product(
         _ways(path, path.in_shape, source), _ways(path, path.out_shape, target)
     )
@@ -57,7 +57,7 @@ def _worst(
     scale = scale_between(x, before)
     errors = [
         (relative_error(last, a, scale, path(moved(first, a, x, turn)), before, turn), a)
-        for turn, a in enumerate(elements)
+        for a, turn in itertools.product(elements, turns(x))
     ]
     return max(errors, key=lambda entry: entry[0])
 

@@ -52,9 +52,20 @@ def with_tensor(value: Any, tensor: Tensor) -> Any:
     return tensor if isinstance(value, Tensor) else value.type(tensor)
 
 
-def _copied(value: Any) -> Any:
-    tensor = tensor_of(value)
-    return value if tensor is None else with_tensor(value, tensor.detach().clone())
+def as_met(tensor: Tensor, met: Any) -> Any:
+    """A copy of `tensor` to write on, dressed as `met` is, with gradients where `met` had them."""
+    inner = tensor_of(met)
+    assert inner is not None
+    # The clone is no leaf: on leaves with gradients torch forbids to write.
+    return with_tensor(met, tensor.detach().requires_grad_(inner.requires_grad).clone())
+
+
+def copied(value: Any) -> Any:
+    """The value with tensors of its own, outside of the graph that made them."""
+    tensor = value if isinstance(value, Tensor) else tensor_of(value)
+    if tensor is None:
+        return value
+    return with_tensor(value, tensor.detach().clone().requires_grad_(tensor.requires_grad))
 
 
 @contextmanager
@@ -87,7 +98,8 @@ def _paths(network: nn.Module) -> list[Path]:
 def _opener(name: str, trace: Trace) -> Callable[..., None]:
     def begin(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         # Copies, since modules that work in place would overwrite what was recorded.
-        call = Call(name, module, tuple(_copied(a) for a in arguments), keywords)
+        kept = {key: copied(value) for key, value in keywords.items()}
+        call = Call(name, module, tuple(map(copied, arguments)), kept)
         trace.calls.append(call)
         trace.open.append(call)
 
@@ -96,6 +108,6 @@ def _opener(name: str, trace: Trace) -> Callable[..., None]:
 
 def _closer(trace: Trace) -> Callable[..., None]:
     def end(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        trace.open.pop().output = _copied(output)
+        trace.open.pop().output = copied(output)
 
     return end

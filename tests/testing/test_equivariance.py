@@ -37,9 +37,12 @@ def test_the_error_is_the_largest_over_data_and_entries(float64: torch.dtype) ->
     layer = rq.RelaxedLayer(HIDDEN, HIDDEN, "CONV")
     x = HIDDEN.random(2)
     a = P4.element((1, 2), 1)
-    batch = torch.stack([x[0], HIDDEN.act(a, x)[1]])
-    expected = torch.stack([layer(x)[0], HIDDEN.act(a, layer(x))[1]])
-    error = ((layer(batch) - expected).abs().max() / layer(x).abs().max()).detach()
+    y, ax, ay = layer(x), HIDDEN.act(a, x), HIDDEN.act(a, layer(x))
+    differences = [  # one datum is moved and the other left alone, then the other way round
+        layer(torch.stack([x[0], ax[1]])) - torch.stack([y[0], ay[1]]),
+        layer(torch.stack([ax[0], x[1]])) - torch.stack([ay[0], y[1]]),
+    ]
+    error = (torch.stack(differences).abs().max() / y.abs().max()).detach()
     report = equivariance_error(layer, HIDDEN, HIDDEN, elements=[a], x=x)
     assert [found.element for found in report.errors] == [a]
     assert float(report) == report.worst.error == pytest.approx(float(error), rel=1e-12)
