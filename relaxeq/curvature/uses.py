@@ -77,7 +77,7 @@ def _column(outputs: Tensor) -> Tensor:
 def _alive(name: str, x: Tensor, gradient: Tensor, data: int) -> tuple[Tensor, Tensor]:
     """The rows that the outputs of so many data depend on: other data have no part in them."""
     alive = gradient.any(tuple(range(1, gradient.ndim)))
-    if alive.sum() > data:
+    if alive.sum() > data and gradient.isfinite().all():  # NaN mixes data that are apart
         raise SiteError(
             f"the outputs of {data} data depend on {int(alive.sum())} rows that parameter {name!r} "
             "sees: a site needs the batch alone on the first axis, and data that do not mix. Write "
