@@ -15,7 +15,7 @@ def kept_buffers(network: nn.Module) -> Iterator[None]:
         (module, name, buffer, buffer.clone())
         for module in network.modules()
         for name, buffer in module.named_buffers(recurse=False)
-        if not is_lazy(buffer)
+        if not (is_lazy(buffer) or buffer.is_meta)  # these hold no values
     ]
     try:
         yield

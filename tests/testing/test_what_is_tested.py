@@ -305,6 +305,11 @@ REFUSED: dict[str, tuple[Callable[[], object], type[RelaxeqError], str]] = {
         SpecError,
         r"module is on 'meta', .* write module\.to_empty\(device='cpu'\)",
     ),
+    "meta, with buffers": (
+        lambda: equivariance_error(nn.BatchNorm2d(1, device="meta"), GRID, GRID),
+        SpecError,
+        "module is on 'meta'",
+    ),
     "a subgroup of many places": (
         lambda: equivariance_error(
             nn.Identity(), Vectors(S6.natural, 1), None, group=groups.cyclic(3)
