@@ -57,7 +57,7 @@ def recorded_passes(
 ) -> Iterator[tuple[Recording, Tensor]]:
     """A Recording per batch of the loader, checked, with its targets; modes stay as they are."""
     sites = network_sites(network)
-    count, arranged = 0, channels_last
+    count, arranged, apart = 0, channels_last, not ties_data(network)
     for batch in batches(loader):
         inputs, targets = checked_batch(batch, network)
         try:
@@ -68,8 +68,7 @@ def recorded_passes(
             arranged = as_given  # a forward that takes .view of pixels needs them in order
             recording = recorded(network, inputs, sites)
         likelihood.check(recording.outputs, targets)
-        first, apart = not count, not ties_data(network)
-        check_uses(recording.outputs, sites, recording.calls, everything=first, apart=apart)
+        check_uses(recording.outputs, sites, recording.calls, everything=not count, apart=apart)
         count += len(inputs)
         yield recording, targets
     check_count(count)

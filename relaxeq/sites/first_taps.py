@@ -6,7 +6,9 @@ Each sums over all positions where the kernel fits a grid (n, c, row, …), and 
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import product
+from typing import final
 
 import torch
 from einops import rearrange
@@ -17,7 +19,6 @@ from torch.nn.grad import conv1d_weight, conv2d_weight, conv3d_weight
 DATA = 1024
 """Rows of a product that are enough: of fewer, adding its result takes longer than the product."""
 
-Multiply = Callable[[Tensor, Sequence[int], Sequence[int], Sequence[int], int, int], Tensor]
 WEIGHT_GRADIENTS: dict[int, Callable[..., Tensor]] = {
     1: conv1d_weight,
     2: conv2d_weight,
@@ -25,28 +26,39 @@ WEIGHT_GRADIENTS: dict[int, Callable[..., Tensor]] = {
 }
 
 
-def positions_of(lines: int, size: int, step: int, gap: int) -> int:
-    """How many positions `size` taps have that are `gap` lines apart and move by `step` lines."""
-    return (lines - gap * (size - 1) - 1) // step + 1
+@final
+@dataclass(frozen=True)
+class Taps:
+    """A kernel as it moves over a grid; the rows are its first axis."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    @property
+    def rows(self) -> tuple[int, int, int]:
+        """Size, stride and dilation along the rows."""
+        return self.kernel[0], self.stride[0], self.dilation[0]
+
+    def positions(self, lines: int) -> int:
+        """How many positions it has along so many lines."""
+        size, step, gap = self.rows
+        return (lines - gap * (size - 1) - 1) // step + 1
 
 
-def by_pairs(
-    grid: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    first: int,
-) -> Tensor:
+Multiply = Callable[[Tensor, Taps, int], Tensor]
+
+
+def by_pairs(grid: Tensor, taps: Taps, first: int) -> Tensor:
     """A product per pair of taps of the rows, of the lines that both see.
 
     The grid is copied once per other tap.
     """
-    size, step, gap = kernel[0], stride[0], dilation[0]
-    windows = _windows(grid, kernel[1:], stride[1:], dilation[1:])
-    positions = positions_of(grid.shape[2], size, step, gap)
+    size, step, gap = taps.rows
+    windows, positions = _windows(grid, taps), taps.positions(grid.shape[2])
     lines = {
-        phase: _lines(windows[:, :, phase::step], groups)
+        phase: _lines(windows[:, :, phase::step], taps.groups)
         for phase in {gap * tap % step for tap in range(size)}
     }
 
@@ -61,36 +73,28 @@ def by_pairs(
     return torch.cat(rows, 1)
 
 
-def by_strips(
-    grid: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    first: int,
-) -> Tensor:
+def by_strips(grid: Tensor, taps: Taps, first: int) -> Tensor:
     """A product per position, for taps that are neighbours: faster than pairs for few features.
 
     The rows are cut into strips, so that a product has data enough from the same position of all.
     The grid is copied once per other tap, and the lines that strips share twice.
     """
-    size, step = kernel[0], stride[0]
-    windows = _windows(grid, kernel[1:], stride[1:], dilation[1:])
-    positions = positions_of(grid.shape[2], size, step, 1)
-    data = max(1, len(grid) * math.prod(windows.shape[3 : 2 + len(kernel)]))
+    size, step, _ = taps.rows
+    windows, positions = _windows(grid, taps), taps.positions(grid.shape[2])
+    data = max(1, len(grid) * math.prod(windows.shape[3 : 2 + len(taps.kernel)]))
     strip = -(-positions // min(positions, -(-DATA // data)))
     strips, length = -(-positions // strip), step * (strip - 1) + size
     missing = step * strip * (strips - 1) + length - grid.shape[2]
     if missing > 0:
         windows = functional.pad(windows, (0, 0) * (windows.ndim - 3) + (0, missing))
-    others, taps = _axes(windows)
+    others, inner = _axes(windows)
     lines = rearrange(
         windows.unfold(2, length, step * strip),
-        f"n (b c) l {others} {taps} r -> b l (n {others}) r ({taps} c)",
-        b=groups,
+        f"n (b c) l {others} {inner} r -> b l (n {others}) r ({inner} c)",
+        b=taps.groups,
     ).contiguous()
     width = lines.shape[-1]
-    products = lines.new_zeros(groups, first * width, size * width)
+    products = lines.new_zeros(taps.groups, first * width, size * width)
     for place in range(strip):
         full = -(-(positions - place) // strip)  # strips that have a position at this place
         seen = lines[:, :full, :, step * place : step * place + size]
@@ -99,49 +103,35 @@ def by_strips(
     return products
 
 
-def by_convolution(
-    grid: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    first: int,
-) -> Tensor:
+def by_convolution(grid: Tensor, taps: Taps, first: int) -> Tensor:
     """Weight gradients of a convolution, whose outputs' are what a tap sees: for small groups.
 
     Nothing is copied but what one tap sees.
     """
-    gradient = WEIGHT_GRADIENTS[len(kernel)]
-    weight = (grid.shape[1], grid.shape[1] // groups, *kernel)
-    steps = tuple(stride), (0,) * len(kernel), tuple(dilation)
+    gradient = WEIGHT_GRADIENTS[len(taps.kernel)]
+    weight = (grid.shape[1], grid.shape[1] // taps.groups, *taps.kernel)
+    steps = taps.stride, (0,) * len(taps.kernel), taps.dilation
     found = [
-        gradient(grid, weight, _seen(grid, tap, kernel, stride, dilation), *steps, groups)
-        for tap in product(range(first), *map(range, kernel[1:]))
+        gradient(grid, weight, _seen(grid, tap, taps), *steps, taps.groups)
+        for tap in product(range(first), *map(range, taps.kernel[1:]))
     ]
-    return rearrange(torch.stack(found), "k (b c) d ... -> b (k c) (... d)", b=groups)
+    return rearrange(torch.stack(found), "k (b c) d ... -> b (k c) (... d)", b=taps.groups)
 
 
-def _seen(
-    grid: Tensor,
-    tap: Sequence[int],
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    dilation: Sequence[int],
-) -> Tensor:
+def _seen(grid: Tensor, tap: Sequence[int], taps: Taps) -> Tensor:
     """What a tap sees at all positions: a view (n, c, positions …)."""
-    axes = zip(tap, kernel, stride, dilation, strict=True)
+    axes = zip(tap, taps.kernel, taps.stride, taps.dilation, strict=True)
     seen = grid
     for axis, (at, size, step, gap) in enumerate(axes, start=2):
         seen = seen.unfold(axis, gap * (size - 1) + 1, step)[..., gap * at]
     return seen
 
 
-def _windows(
-    grid: Tensor, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
-) -> Tensor:
+def _windows(grid: Tensor, taps: Taps) -> Tensor:
     """Views (n, c, row, other positions …, other taps …) of patches along all axes but the rows."""
     windows = grid
-    for axis, (size, step, gap) in enumerate(zip(kernel, stride, dilation, strict=True), start=3):
+    _, *others = zip(taps.kernel, taps.stride, taps.dilation, strict=True)
+    for axis, (size, step, gap) in enumerate(others, start=3):
         windows = windows.unfold(axis, (size - 1) * gap + 1, step)[..., ::gap]
     return windows
 

@@ -2,18 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from einops import rearrange
 from torch import Tensor
 
 from relaxeq.shapes import Gram
-from relaxeq.sites.first_taps import (
-    Multiply,
-    by_convolution,
-    by_pairs,
-    by_strips,
-    positions_of,
-)
+from relaxeq.sites.first_taps import Multiply, Taps, by_convolution, by_pairs, by_strips
 
 FEW_CHANNELS, FEW_TAPS = 8, 9
 """Of groups, at most, whose products are fastest as a convolution."""
@@ -38,16 +33,18 @@ def patch_gram(
     about 3/9 of the products of whole patches with stride 1, 6/9 with stride 2. No term is
     subtracted, so that sums of squares keep their digits.
     """
-    size, step, gap = kernel[0], stride[0], dilation[0]
-    positions = positions_of(padded.shape[2], size, step, gap)
+    taps = Taps(tuple(kernel), tuple(stride), tuple(dilation), groups)
+    channels = padded.shape[1] // groups
+    size, step, gap = taps.rows
+    positions = taps.positions(padded.shape[2])
     first, moved, own = _shared(size, step, gap, positions)
-    multiply = _cheapest(padded.shape[1] // groups, kernel, gap, groups)
+    multiply = _cheapest(channels, taps)
 
-    def part(seen: range, taps: int) -> Tensor:
+    def part(seen: range, last: int) -> Tensor:
         """Products of the last taps, over some of the positions."""
-        start = step * seen.start + gap * (size - taps)
-        lines = padded[:, :, start : start + step * (len(seen) - 1) + gap * (taps - 1) + 1]
-        return multiply(lines, (taps, *kernel[1:]), stride, dilation, groups, min(first, taps))
+        start = step * seen.start + gap * (size - last)
+        lines = padded[:, :, start : start + step * (len(seen) - 1) + gap * (last - 1) + 1]
+        return multiply(lines, replace(taps, kernel=(last, *taps.kernel[1:])), min(first, last))
 
     common = part(range(own, positions), size)
     width = common.shape[2] // size
@@ -59,7 +56,6 @@ def patch_gram(
             block = block + part(seen, size - tap) if own and seen else block
         whole[:, here:after, here:] = block
         whole[:, after:, here:after] = block[:, :, first * width :].mT
-    channels = padded.shape[1] // groups
     return rearrange(whole, "b (k c) (m d) -> b (c k) (d m)", c=channels, d=channels)
 
 
@@ -71,9 +67,9 @@ def _shared(size: int, step: int, gap: int, positions: int) -> tuple[int, int, i
     return (first, moved, own) if own < positions and first < size else (size, 0, 0)
 
 
-def _cheapest(channels: int, kernel: Sequence[int], gap: int, groups: int) -> Multiply:
+def _cheapest(channels: int, taps: Taps) -> Multiply:
     """The fastest way to the products, by what was measured."""
-    if groups > 1 and channels <= FEW_CHANNELS and math.prod(kernel) <= FEW_TAPS:
+    if taps.groups > 1 and channels <= FEW_CHANNELS and math.prod(taps.kernel) <= FEW_TAPS:
         return by_convolution
-    wide = channels * math.prod(kernel[1:]) >= WIDE
-    return by_pairs if gap > 1 or wide else by_strips
+    wide = channels * math.prod(taps.kernel[1:]) >= WIDE
+    return by_pairs if taps.dilation[0] > 1 or wide else by_strips
